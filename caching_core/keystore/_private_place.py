@@ -1,0 +1,91 @@
+"""Directories and files that belong to this user alone: made so, or refused."""
+
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from caching_core.errors import ConfigInvalid
+
+_OTHERS: Final = 0o077
+_RETRY_SECONDS: Final = 0.005
+
+
+def own_directory(path: Path) -> None:
+    """Make ``path`` with mode 0700, or check that it is a directory of this user which nobody else may enter.
+
+    Raises ConfigInvalid where it is a link, another user's, or open to others; OSError where it cannot be made.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ConfigInvalid(f"{path} is not a directory; name a directory of its own for the cache") from None
+    found = path.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        raise ConfigInvalid(f"the directory {path} is a symbolic link; configure the real path {path.resolve()} instead")
+    _refuse_foreign(path, found, "directory", "chmod 700")
+
+
+def own_file(path: Path) -> os.stat_result:
+    """Check that ``path`` is a plain file of this user, closed to others, under one name only; return its stat.
+
+    Looks without opening: closing a second descriptor of a SQLite file would drop this process's locks on
+    it. That leaves no race, since ``own_directory`` has shut everybody else out of the directory.
+    """
+    found = path.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        raise ConfigInvalid(f"{path} is a symbolic link; put the file itself there")
+    if not stat.S_ISREG(found.st_mode):
+        raise ConfigInvalid(f"{path} is not a plain file; move it away")
+    if found.st_nlink > 1:
+        raise ConfigInvalid(f"{path} has {found.st_nlink} hard links; remove the others, a copy of it must not live elsewhere")
+    _refuse_foreign(path, found, "file", "chmod 600")
+    return found
+
+
+def create_file(path: Path) -> int:
+    """Create ``path`` with mode 0600 and return its descriptor; FileExistsError if it is there, even as a dangling link."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def sync_directory(path: Path) -> None:
+    """Make names in ``path`` durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def directory_locked(path: Path, *, timeout: float) -> Iterator[None]:
+    """Hold the directory's own lock between processes, for making a file in it only once.
+
+    Raises BlockingIOError after ``timeout`` seconds.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        give_up = time.monotonic() + timeout
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= give_up:
+                    raise
+                time.sleep(_RETRY_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_foreign(path: Path, found: os.stat_result, kind: str, remedy: str) -> None:
+    if found.st_uid != os.geteuid():
+        raise ConfigInvalid(f"the {kind} {path} belongs to user {found.st_uid}, not to {os.geteuid()}; chown it or name another")
+    if found.st_mode & _OTHERS:
+        mode = stat.S_IMODE(found.st_mode)
+        raise ConfigInvalid(f"the {kind} {path} has mode {mode:04o}, open to others; run: {remedy} {path}")
