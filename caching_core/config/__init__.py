@@ -14,6 +14,7 @@ from caching_core.config._fingerprint import fingerprint
 from caching_core.config._forms import TENANT_FORM, TENANT_RULE
 from caching_core.config._levels import L1Config, L2Config, L3Config
 from caching_core.config._model import CacheConfig
+from caching_core.config._policies import PolicyBook
 from caching_core.config._report import shown
 from caching_core.config._safety import AuditConfig, CryptoConfig, Grant, TenancyConfig
 from caching_core.config._secret import MASK, Secret, SecretURL
@@ -39,6 +40,7 @@ __all__ = [
     "L3Config",
     "LearningConfig",
     "MonitoringConfig",
+    "PolicyBook",
     "ResilienceConfig",
     "Secret",
     "SecretURL",

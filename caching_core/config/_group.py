@@ -20,7 +20,8 @@ class Group(BaseModel):
         validate_default=False,
         hide_input_in_errors=True,
         revalidate_instances="always",
-        arbitrary_types_allowed=False,
+        # Validators are built when the first configuration is: importing the core stays light.
+        defer_build=True,
     )
 
     if not TYPE_CHECKING:  # type checkers keep the signature that the fields make
@@ -38,6 +39,11 @@ class Group(BaseModel):
 def setting(*, default: object, meaning: str, flat: str | None = None, **limits: Any) -> Any:  # Any: stands for a field of any type
     """Declare a setting: its default, what it means, its flat key where it has one, and limits as of ``pydantic.Field``."""
     return Field(default=default, description=meaning, json_schema_extra={_FLAT: flat} if flat else None, **limits)
+
+
+def group(kind: type[Group], meaning: str) -> Any:  # Any: stands for a field of any group
+    """Declare a group of settings, by default one with all its defaults."""
+    return Field(default_factory=kind, description=meaning)
 
 
 def flat_name(extra: object) -> str | None:

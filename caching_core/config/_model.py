@@ -20,7 +20,7 @@ from caching_core.config._behaviour import (
 from caching_core.config._contradictions import contradictions
 from caching_core.config._directory import state_directory
 from caching_core.config._forms import Bytes, FrozenDict, Mapped, MetricPrefix, Name, Namespace, Pattern
-from caching_core.config._group import Group, setting
+from caching_core.config._group import Group, group, setting
 from caching_core.config._levels import L1Config, L2Config, L3Config
 from caching_core.config._report import CONTRADICTIONS, invalid
 from caching_core.config._safety import AuditConfig, CryptoConfig, TenancyConfig
@@ -65,17 +65,17 @@ class CacheConfig(Group):
         meaning="settings per namespace (a plain name) or key pattern (with * or ?); the first that fits counts",
         flat="policies",
     )
-    l1: L1Config = setting(default=L1Config(), meaning="memory")
-    l2: L2Config = setting(default=L2Config(), meaning="disk or Redis")
-    l3: L3Config = setting(default=L3Config(), meaning="distributed")
-    crypto: CryptoConfig = setting(default=CryptoConfig(), meaning="sealing and keys")
-    tenancy: TenancyConfig = setting(default=TenancyConfig(), meaning="tenants and roles")
-    coherence: CoherenceConfig = setting(default=CoherenceConfig(), meaning="how far a copy may be behind")
-    resilience: ResilienceConfig = setting(default=ResilienceConfig(), meaning="breakers and retries")
-    audit: AuditConfig = setting(default=AuditConfig(), meaning="the audit log")
-    learning: LearningConfig = setting(default=LearningConfig(), meaning="what the models may do")
-    monitoring: MonitoringConfig = setting(default=MonitoringConfig(), meaning="metrics and health")
-    alerts: AlertsConfig = setting(default=AlertsConfig(), meaning="where alerts go")
+    l1: L1Config = group(L1Config, "memory")
+    l2: L2Config = group(L2Config, "disk or Redis")
+    l3: L3Config = group(L3Config, "distributed")
+    crypto: CryptoConfig = group(CryptoConfig, "sealing and keys")
+    tenancy: TenancyConfig = group(TenancyConfig, "tenants and roles")
+    coherence: CoherenceConfig = group(CoherenceConfig, "how far a copy may be behind")
+    resilience: ResilienceConfig = group(ResilienceConfig, "breakers and retries")
+    audit: AuditConfig = group(AuditConfig, "the audit log")
+    learning: LearningConfig = group(LearningConfig, "what the models may do")
+    monitoring: MonitoringConfig = group(MonitoringConfig, "metrics and health")
+    alerts: AlertsConfig = group(AlertsConfig, "where alerts go")
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

@@ -1,0 +1,86 @@
+"""Check what callers hand in: tenant ids, keys, namespaces, tags, lifetimes.
+
+Messages name the type, the length or the rule, never the key: it may be somebody's address.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from caching_core.config import MAX_TTL, TENANT_FORM, TENANT_RULE, shown
+from caching_core.errors import KeyInvalid, TenantUnknown, TTLInvalid
+
+MAX_KEY: Final = 2048
+MAX_NAMESPACE: Final = 200
+MAX_TAG: Final = 250
+MAX_TAGS: Final = 32
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def check_tenant(tenant: object) -> str:
+    """Return a tenant id that is in form, as it is; raises TenantUnknown."""
+    if not isinstance(tenant, str):
+        raise TenantUnknown(f'a tenant id must be str, got {type(tenant).__name__}; pass tenant_id="…"')
+    if TENANT_FORM.fullmatch(tenant) is None:
+        raise TenantUnknown(f"'{shown(tenant)}' is not a tenant id; use {TENANT_RULE} (ids are never converted)")
+    return str.__str__(tenant)  # an exact str: an enum member would hash differently
+
+
+def check_key(key: object) -> str:
+    """Return a key that can be stored, as it is; raises KeyInvalid."""
+    return _text(key, "key", MAX_KEY)
+
+
+def check_namespace(namespace: object) -> str:
+    """Return a namespace that can be stored, as it is; raises KeyInvalid."""
+    text = _text(namespace, "namespace", MAX_NAMESPACE)
+    if text[0] == "@":
+        raise KeyInvalid("a namespace may not start with '@': those names are the cache's own; choose another first character")
+    return text
+
+
+def check_tag(tag: object) -> str:
+    """Return a tag that can be stored, as it is; raises KeyInvalid."""
+    text = _text(tag, "tag", MAX_TAG)
+    if text[0] == "@":
+        raise KeyInvalid("a tag may not start with '@': those names are the cache's own; choose another first character")
+    return text
+
+
+def check_tags(tags: object) -> tuple[str, ...]:
+    """Return the tags of an entry, each once, in the order given; raises KeyInvalid. None is no tags."""
+    if not tags:
+        return ()
+    if isinstance(tags, str | bytes | bytearray) or not isinstance(tags, Iterable):
+        raise KeyInvalid(f'tags must be a list of str, got {type(tags).__name__}; pass tags=["…"]')
+    found = tuple(dict.fromkeys(check_tag(tag) for tag in tags))
+    if len(found) > MAX_TAGS:
+        raise KeyInvalid(f"an entry has at most {MAX_TAGS} tags, got {len(found)}; tag by group instead of by member")
+    return found
+
+
+def check_ttl(ttl: object) -> float | None:
+    """Return a lifetime in seconds, or None (for ever); raises TTLInvalid. 0 means already expired."""
+    if ttl is None:
+        return None
+    if isinstance(ttl, bool) or not isinstance(ttl, int | float):
+        raise TTLInvalid(f"a ttl must be a number of seconds or None (for ever), got {type(ttl).__name__}")
+    if not 0 <= ttl <= MAX_TTL:  # NaN compares false
+        raise TTLInvalid(f"a ttl must be from 0 (already expired) to {MAX_TTL:.0f} seconds, got {_number(ttl)}; None is for ever")
+    return float(ttl)
+
+
+def _number(value: float) -> str:
+    # An integer of a million digits is not worth printing, and Python refuses to.
+    return f"{value:g}" if isinstance(value, float) or abs(value) < 2**63 else "a number beyond 64 bits"
+
+
+def _text(value: object, what: str, limit: int) -> str:
+    if not isinstance(value, str):
+        raise KeyInvalid(f"a {what} must be str, got {type(value).__name__}; convert it first, str(…) or .decode()")
+    if not 0 < len(value) <= limit:
+        raise KeyInvalid(f"a {what} must have 1 to {limit} characters, got {len(value)}; hash what is longer")
+    if not value.isascii() and _SURROGATE.search(value) is not None:
+        raise KeyInvalid(f"a {what} has a lone surrogate, which no store can keep; decode its bytes with errors='strict'")
+    return str.__str__(value)  # an exact str: an enum member would hash differently
