@@ -1,0 +1,1 @@
+"""A tour of the cache over several real processes: ``python -m example_project.tour [--check]``."""
