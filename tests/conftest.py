@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from caching_core.runtime._run import run_sync
-
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -40,6 +38,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run a test that is a coroutine function, in the world that it asks for (without one: on a loop)."""
     if not iscoroutinefunction(pyfuncitem.obj):
         return None
+    from caching_core.runtime import run_sync
+
     names = pyfuncitem._fixtureinfo.argnames
     coro = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
     drive = run_sync if pyfuncitem.funcargs.get("world") == "blocking" else asyncio.run
