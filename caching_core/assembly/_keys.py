@@ -1,0 +1,42 @@
+"""Where this process's keys come from: the configuration, the environment, a key file, or one made by itself."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from caching_core.config import CacheConfig
+from caching_core.crypto import (
+    ENVIRONMENT_NAME,
+    FileProvider,
+    KeyProvider,
+    KeyRing,
+    StaticProvider,
+    env_provider,
+    make_key_file,
+    parse_encryption_key,
+)
+from caching_core.keystore import SqliteKeyStore
+from caching_core.runtime import run_sync
+
+
+def key_provider(config: CacheConfig, directory: Path, *, environ: Mapping[str, str]) -> KeyProvider:
+    """Return the provider of key-encryption keys: settings beat the environment, which beats the file in ``directory``.
+
+    A key is made by itself only because everything lives on this host. Raises ConfigInvalid, KeyUnavailable.
+    """
+    if config.crypto.encryption_key:
+        return StaticProvider([parse_encryption_key(secret.reveal(), config.namespace) for secret in config.crypto.encryption_key])
+    if config.crypto.key_file is not None:
+        return FileProvider(config.crypto.key_file)
+    if environ.get(ENVIRONMENT_NAME, "").strip():
+        return env_provider(environ)
+    path = directory / "key"
+    make_key_file(path)
+    return FileProvider(path)
+
+
+def key_ring(config: CacheConfig, directory: Path, *, environ: Mapping[str, str]) -> tuple[KeyRing, bytes]:
+    """Return the ring of tenants' keys over the host's keystore, and the fleet's log key."""
+    keystore = config.crypto.keystore
+    path = directory / "keystore.db" if keystore is None else Path(keystore.reveal())
+    ring = KeyRing(SqliteKeyStore(path), key_provider(config, directory, environ=environ))
+    return ring, run_sync(ring.fleet_key())

@@ -1,0 +1,85 @@
+"""The engines of this process by configuration: the one place that holds process-wide state.
+
+Frameworks make cache objects per thread, task and alias; equal configurations share one engine through
+here. It is opened on first use, kept through a fork with the child's own locks, and closed by its last
+user or at exit.
+"""
+
+import atexit
+import os
+import threading
+from dataclasses import dataclass
+
+from caching_core.assembly._instance import Instance
+from caching_core.config import CacheConfig, fingerprint
+
+
+@dataclass(slots=True)
+class _Shared:
+    instance: Instance
+    users: int = 0
+
+
+class _Registry:
+    """Instances by fingerprint, and how many managers use each."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.RLock()
+        self._shared: dict[str, _Shared] = {}
+
+    def acquire(self, config: CacheConfig) -> Instance:
+        name = fingerprint(config)
+        with self._mutex:
+            shared = self._shared.get(name)
+            if shared is None:
+                shared = self._shared[name] = _Shared(Instance(config))
+            shared.users += 1
+        return shared.instance
+
+    def release(self, instance: Instance) -> None:
+        with self._mutex:
+            for name, shared in list(self._shared.items()):
+                if shared.instance is instance:
+                    shared.users -= 1
+                    if shared.users > 0:
+                        return
+                    del self._shared[name]
+                    break
+            else:
+                return
+        instance.close()
+
+    def before_fork(self) -> None:
+        self._mutex.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self._mutex.release()
+
+    def after_fork_in_child(self) -> None:
+        self._mutex = threading.RLock()
+        for shared in self._shared.values():
+            shared.instance.after_fork()
+
+    def close(self) -> None:
+        with self._mutex:
+            instances = [shared.instance for shared in self._shared.values()]
+            self._shared.clear()
+        for instance in instances:
+            instance.close()
+
+
+_registry = _Registry()
+os.register_at_fork(
+    before=_registry.before_fork, after_in_parent=_registry.after_fork_in_parent, after_in_child=_registry.after_fork_in_child
+)
+atexit.register(_registry.close)
+
+
+def acquire(config: CacheConfig) -> Instance:
+    """Return the instance of this configuration, opened if it is the first; pair with ``release``."""
+    return _registry.acquire(config)
+
+
+def release(instance: Instance) -> None:
+    """Say that one user is done; the last one closes the instance."""
+    _registry.release(instance)

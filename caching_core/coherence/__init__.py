@@ -1,0 +1,8 @@
+"""Coherence on one host and, later, in a fleet: stamps over every copy, the ledger over the store."""
+
+from caching_core.coherence._extra import Extra
+from caching_core.coherence._ledger import LedgerCopy, Verdict, fields_of
+from caching_core.coherence._regions import Cells
+from caching_core.coherence._stamps import Stamps
+
+__all__ = ["Cells", "Extra", "LedgerCopy", "Stamps", "Verdict", "fields_of"]

@@ -1,0 +1,85 @@
+"""A process's copy of a tenant's ledger, good only while the cells that guard its fields hold.
+
+A field is kept with the number its cell had before the field was read. The copy answers for an entry
+when each field the entry depends on is there under the number the entry's own capture saw.
+"""
+
+import enum
+from collections.abc import Iterable
+from typing import Final
+
+from caching_core.tiers import Ledger
+
+_MOST_FIELDS: Final = 20_000
+
+
+class Verdict(enum.Enum):
+    """What the ledger says of an entry."""
+
+    VALID = "valid"
+    STALE = "stale"
+    INVALIDATED = "invalidated"
+
+
+class LedgerCopy:
+    """A tenant's epoch, seq, floor and fields, each field as (value, the number of its cell). Never changed, only replaced."""
+
+    __slots__ = ("_fields", "_tenant_mark", "epoch", "floor", "seq")
+
+    def __init__(self, epoch: bytes = b"", *, seq: int = 0, floor: int = 0, tenant_mark: float | None = None) -> None:
+        self.epoch = epoch
+        self.seq = seq
+        self.floor = floor
+        self._tenant_mark = tenant_mark
+        self._fields: dict[str, tuple[int, float]] = {}
+
+    def knows(self, guard: tuple[float, float], namespace: str, tags: Iterable[tuple[str, float]]) -> bool:
+        """Tell whether the copy may answer for a capture with these numbers, without a trip to the store."""
+        if self._tenant_mark != guard[0]:
+            return False
+        known = self._fields
+        field = known.get("n:" + namespace)
+        if field is None or field[1] != guard[1]:
+            return False
+        for tag, mark in tags:
+            field = known.get("t:" + tag)
+            if field is None or field[1] != mark:
+                return False
+        return True
+
+    def learn(self, ledger: Ledger, guard: tuple[float, float], namespace: str, tags: Iterable[tuple[str, float]]) -> "LedgerCopy":
+        """Return the copy that also holds what was read from the store after the cells were captured."""
+        goes_on = ledger.epoch == self.epoch and self._tenant_mark == guard[0]
+        seq = max(ledger.seq, self.seq) if goes_on else ledger.seq
+        new = LedgerCopy(ledger.epoch, seq=seq, floor=ledger.floor, tenant_mark=guard[0])
+        fields = dict(self._fields) if goes_on and len(self._fields) < _MOST_FIELDS else {}
+        get, floor = ledger.fields.get, ledger.floor
+        fields["n:" + namespace] = (get("n:" + namespace, 0), guard[1])
+        fields["s:@all"] = (get("s:@all", 0), guard[0])
+        for tag, mark in tags:
+            fields["t:" + tag] = (get("t:" + tag, floor), mark)
+            fields["s:" + tag] = (get("s:" + tag, 0), mark)
+        new._fields = fields
+        return new
+
+    def judge(self, epoch: bytes, seq: int, namespace: str, tags: Iterable[str]) -> Verdict:
+        """Judge an entry sealed under (epoch, seq); call only when ``knows`` said yes."""
+        if epoch != self.epoch:
+            return Verdict.INVALIDATED
+        fields = self._fields
+        if seq < fields["n:" + namespace][0]:
+            return Verdict.INVALIDATED
+        soft = fields["s:@all"][0]
+        for tag in tags:
+            if seq < fields["t:" + tag][0] or seq < self.floor:
+                return Verdict.INVALIDATED
+            soft = max(soft, fields["s:" + tag][0])
+        return Verdict.STALE if seq < soft else Verdict.VALID
+
+
+def fields_of(namespace: str, tags: Iterable[str]) -> list[str]:
+    """Return the ledger fields that an entry of this namespace with these tags depends on."""
+    fields = ["n:" + namespace, "s:@all"]
+    for tag in tags:
+        fields += ("t:" + tag, "s:" + tag)
+    return fields

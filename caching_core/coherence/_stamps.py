@@ -1,0 +1,216 @@
+"""Stamps: how every process of a host knows at once that a copy it holds is no longer good.
+
+An invalidation writes a number never used before into the cells of the names it concerns, and last
+into the lanes of the keys they may touch. A copy remembers the numbers it saw *before* it was read.
+The read compares one lane; only when that moved are the copy's own cells compared.
+Order is everything: a cell before its lane when writing, the lane before the cells when reading.
+"""
+
+import platform
+import time
+from array import array
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from caching_core.coherence._regions import CELLS, LANES, TENANTS_AT, Cells
+from caching_core.coherence._table import CLOCK_BASE, OWNER_GEN, STORE_GEN, Table, anonymous_table, clock_id, file_table
+from caching_core.runtime import Mutex
+from caching_core.tiers.memory import Entry
+
+_COUNTER_BITS: Final = 28
+_STRONGLY_ORDERED: Final = frozenset({"x86_64", "AMD64", "i686", "i386"})
+_NO_NUMBERS: Final = (count(1), 0)  # an exhausted block: the next number needs a new prefix
+
+
+class Stamps:
+    """The host's stamp table, and this process's right to write fresh numbers into it.
+
+    Thread-safe. ``view`` is the array of cells that the hot path reads.
+    """
+
+    __slots__ = ("_block", "_clock", "_fence", "_last_version", "_mutex", "_on_replaced", "_open", "_secret", "_table", "view")
+
+    def __init__(self, directory: Path | None, *, secret: bytes, on_replaced: Callable[[], None] | None = None) -> None:
+        self._open: Callable[[], Table] = anonymous_table if directory is None else partial(file_table, directory)
+        self._secret = secret
+        self._on_replaced = on_replaced
+        self._mutex = Mutex()
+        self._block = _NO_NUMBERS
+        self._clock = clock_id()
+        self._last_version = 0
+        # Between any two dependent stores a weakly ordered processor needs a barrier: an uncontended lock round trip.
+        self._fence = None if platform.machine() in _STRONGLY_ORDERED else Mutex()
+        self._table: Table = self._open()
+        self.view = self._table.cells
+
+    # -- names ---------------------------------------------------------------------------------
+
+    def cells(self, tenant: str, namespace: str) -> Cells:
+        """Return the cells of a tenant and namespace."""
+        return Cells(tenant, namespace, self._secret)
+
+    def capture(self, cells: Cells, key: str) -> tuple[Entry, float]:
+        """Start a slot for a value that is yet to be read: what the cells hold now is its stamp.
+
+        Returns the slot with lane, seen, cell, mark and guard set, and the number of the tenant's any-tag cell.
+        """
+        view = self.view
+        entry = Entry()
+        entry.cell, lane = cells.key(key)
+        entry.lane = lane
+        entry.seen = view[lane]  # first: a touch writes the cells, then the lane
+        entry.guard = (view[cells.tenant], view[cells.namespace])
+        entry.mark = view[entry.cell]
+        entry.extra = None
+        return entry, view[cells.any_tag]
+
+    def holds(self, cells: Cells, entry: Entry) -> bool:
+        """Tell whether nothing that concerns ``entry`` was invalidated since its capture; renews its lane mark."""
+        view = self.view
+        lane = view[entry.lane]
+        if (view[cells.tenant], view[cells.namespace]) != entry.guard:
+            return False
+        extra, mark = entry.extra, entry.mark
+        if extra is None:
+            if view[entry.cell] != mark:
+                return False
+        elif view[entry.cell] != mark[0] or any(view[cell] != number for cell, number in zip(extra.tag_cells, mark[1:], strict=True)):
+            return False
+        entry.seen = lane
+        return True
+
+    # -- touches -------------------------------------------------------------------------------
+
+    def fresh(self) -> float:
+        """Return a number that no process of this host ever used."""
+        numbers, end = self._block
+        number = next(numbers)
+        return float(number) if number < end else self._fresh_block()
+
+    def _fresh_block(self) -> float:
+        with self._mutex:
+            numbers, end = self._block
+            number = next(numbers)
+            if number >= end:
+                start = self._table.take_prefix() << _COUNTER_BITS
+                numbers = count(start)
+                self._block = (numbers, start + (1 << _COUNTER_BITS))
+                number = next(numbers)
+            return float(number)
+
+    def _barrier(self) -> None:
+        if self._fence is not None:
+            self._fence.acquire()
+            self._fence.release()
+
+    def touch_keys(self, places: Iterable[tuple[int, int]]) -> None:
+        """Invalidate keys given as (cell, lane): all cells first, then each lane once."""
+        places = list(places)
+        view, number = self.view, self.fresh()
+        for cell, _ in places:
+            view[cell] = number
+        self._barrier()
+        for lane in {lane for _, lane in places}:
+            view[lane] = number
+
+    def touch_key(self, cell: int, lane: int) -> None:
+        """Invalidate one key."""
+        view, number = self.view, self.fresh()
+        view[cell] = number
+        if self._fence is not None:
+            self._barrier()
+        view[lane] = number
+
+    def touch_tags(self, cells: Cells, tags: Iterable[str]) -> None:
+        """Invalidate tags of the tenant of ``cells``."""
+        view, number = self.view, self.fresh()
+        view[cells.any_tag] = number
+        for tag in tags:
+            view[cells.tag(tag)] = number
+        self._touch_lanes(cells, number)
+
+    def touch_namespace(self, cells: Cells) -> None:
+        """Invalidate everything in the namespace of ``cells``."""
+        number = self.fresh()
+        self.view[cells.namespace] = number
+        self._touch_lanes(cells, number)
+
+    def touch_tenant(self, cells: Cells) -> None:
+        """Invalidate everything of the tenant of ``cells``."""
+        number = self.fresh()
+        self.view[cells.tenant] = number
+        self._touch_lanes(cells, number)
+
+    def _touch_lanes(self, cells: Cells, number: float) -> None:
+        self._barrier()
+        first = cells.tenant + 1
+        self.view[first : first + LANES] = memoryview(array("d", [number]) * LANES)
+
+    def touch_all(self) -> None:
+        """Invalidate everything on this host."""
+        number, again = self.fresh(), self.fresh()
+        self.view[:] = memoryview(array("d", [number]) * CELLS)
+        self._barrier()
+        # A slice store has no order inside: the lanes once more, so that each is written after its cells.
+        self.view[TENANTS_AT:] = memoryview(array("d", [again]) * (CELLS - TENANTS_AT))
+
+    # -- the store that this host shares ---------------------------------------------------------
+
+    def current(self) -> str:
+        """Return the generation of the host's store: a store of another one must not be read."""
+        words = self._table.words
+        return f"{words[OWNER_GEN]:016x}-{words[STORE_GEN]}"
+
+    def void(self, seen: str, reason: str) -> str:  # noqa: ARG002 -- the reason is the caller's to report
+        """Distrust the store of generation ``seen``, once; returns the generation that is good now."""
+        with self._mutex, self._table.locked():
+            if self.current() == seen:
+                self._table.words[STORE_GEN] += 1
+        self.touch_all()
+        return self.current()
+
+    def now_ms(self) -> int:
+        """Return the host store's clock in milliseconds: steady through wall-clock steps, wall time at the table's start."""
+        return time.clock_gettime_ns(self._clock) // 1_000_000 + self._table.words[CLOCK_BASE]
+
+    def version_no(self) -> int:
+        """Return the store's clock as a version number (ms << 20, the rest of the millisecond below), never twice."""
+        nanoseconds = time.clock_gettime_ns(self._clock)
+        milliseconds, rest = divmod(nanoseconds, 1_000_000)
+        version = (milliseconds + self._table.words[CLOCK_BASE]) << 20 | rest
+        if version <= self._last_version:
+            version = self._last_version + 1
+        self._last_version = version
+        return version
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def check(self) -> bool:
+        """Re-open the table if its file was replaced; everything held under the old one is dropped. True if it was."""
+        if self._table.is_current():
+            return False
+        old = self._table
+        with self._mutex:
+            self._table = self._open()
+            self._block = _NO_NUMBERS
+            self.view = self._table.cells
+        if self._on_replaced is not None:
+            self._on_replaced()
+        self.touch_all()
+        _touch_all_of(old)
+        return True
+
+    def after_fork(self) -> None:
+        """Give the child its own numbers: the parent's block must not be used twice."""
+        self._mutex = Mutex()
+        self._fence = None if self._fence is None else Mutex()
+        self._block = _NO_NUMBERS
+
+
+def _touch_all_of(table: Table) -> None:
+    """Empty an abandoned table, for those who still map it: negative numbers, which no touch writes."""
+    number = -3.0 - time.monotonic_ns()
+    table.cells[:] = memoryview(array("d", [number]) * CELLS)

@@ -1,0 +1,37 @@
+"""The engine: every verb once, as coroutines over ports, for blocking callers and event loops alike."""
+
+from caching_core.engine._bound import BoundHandle
+from caching_core.engine._change import Changer, Current
+from caching_core.engine._counts import Counts
+from caching_core.engine._engine import MultiLevelCache
+from caching_core.engine._explain import Explanation
+from caching_core.engine._lifetime import Lifetime, lifetime
+from caching_core.engine._load import Loading
+from caching_core.engine._policy import EntryPolicies
+from caching_core.engine._read import HIGH
+from caching_core.engine._request import Request, WriteOptions
+from caching_core.engine._scope import EngineOptions, EngineState, Scope
+from caching_core.engine._strategy import CustomStrategy, Strategies
+from caching_core.engine._write import Writing
+
+__all__ = [
+    "HIGH",
+    "BoundHandle",
+    "Changer",
+    "Counts",
+    "Current",
+    "CustomStrategy",
+    "EngineOptions",
+    "EngineState",
+    "EntryPolicies",
+    "Explanation",
+    "Lifetime",
+    "Loading",
+    "MultiLevelCache",
+    "Request",
+    "Scope",
+    "Strategies",
+    "WriteOptions",
+    "Writing",
+    "lifetime",
+]

@@ -1,0 +1,79 @@
+"""Invalidate: keys, tags, a namespace. Store first, then the touch, then the answer; nothing acknowledged is lost."""
+
+from collections.abc import Sequence
+
+from caching_core.engine._read import ledger_tags
+from caching_core.engine._scope import EngineState, Scope
+from caching_core.engine._write import Writer
+from caching_core.events import Cleared
+from caching_core.tenancy import check_key, check_tags
+from caching_core.tiers import BumpNamespace, BumpTags, Store
+from caching_core.types import Invalidated
+
+
+class Invalidator:
+    """The invalidating verbs. They raise TierUnavailable rather than acknowledge what the store did not hear."""
+
+    __slots__ = ("_state", "_store", "_writer")
+
+    def __init__(self, state: EngineState, store: Store | None, writer: Writer) -> None:
+        self._state = state
+        self._store = store
+        self._writer = writer
+
+    async def delete_many(self, scope: Scope, keys: Sequence[str]) -> Invalidated:
+        """Remove keys: no read that starts after this returns sees their old values on this host."""
+        keys = [check_key(key) for key in keys]
+        state = self._state
+        if state.options.disabled or not keys:
+            return Invalidated(0)
+        self._writer.refuse_if_read_only()
+        scope.counts.deletes += len(keys)
+        try:
+            if self._store is None:
+                return Invalidated(sum(self._forget(scope, key) for key in keys))
+            return Invalidated(sum(await self._writer.remove(scope, keys)))
+        finally:
+            state.stamps.touch_keys([scope.cells.key(key) for key in keys])
+
+    def _forget(self, scope: Scope, key: str) -> bool:
+        entry = scope.entries.get(key)
+        if entry is None or scope.partition is None or self._state.memory is None:
+            return False
+        was_there = self._state.recheck(scope, key, entry)
+        self._state.memory.discard(scope.partition, key, entry)
+        return was_there
+
+    async def invalidate_tags(self, scope: Scope, tags: Sequence[str]) -> Invalidated:
+        """Invalidate every entry of the tenant that bears one of ``tags``, at a cost that does not depend on their number."""
+        names = check_tags(tags)
+        state = self._state
+        if state.options.disabled or not names:
+            return Invalidated(0)
+        self._writer.refuse_if_read_only()
+        scope.counts.invalidations += 1
+        try:
+            if self._store is not None:
+                if scope.names is None:
+                    await state.bind_keys(scope)
+                await self._store.mutate([], [BumpTags(scope.tenant, tuple(ledger_tags(scope, names)))])
+        finally:
+            state.stamps.touch_tags(scope.cells, names)
+        return Invalidated(len(names))
+
+    async def clear(self, scope: Scope) -> Invalidated:
+        """Invalidate everything of this tenant and namespace."""
+        state = self._state
+        if state.options.disabled:
+            return Invalidated(0)
+        self._writer.refuse_if_read_only()
+        scope.counts.invalidations += 1
+        try:
+            if self._store is not None:
+                await self._store.mutate([], [BumpNamespace(scope.tenant, scope.namespace)])
+        finally:
+            state.stamps.touch_namespace(scope.cells)
+            if state.memory is not None and scope.partition is not None:
+                state.memory.clear(scope.partition)
+        state.hooks.emit(Cleared(tenant=scope.tenant, namespace=scope.namespace))
+        return Invalidated(1)

@@ -1,0 +1,236 @@
+"""Load: get_or_set with one load per cold key, in the process by a flight, across the host by a lease."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any, Final
+
+from caching_core.codec import Packed, isolate
+from caching_core.coherence import fields_of
+from caching_core.engine._flight import Flight
+from caching_core.engine._lifetime import Lifetime
+from caching_core.engine._read import HIGH, Reader, Standing, ledger_tags
+from caching_core.engine._scope import FOREVER, EngineState, Scope
+from caching_core.errors import KeyUnavailable, TierUnavailable
+from caching_core.runtime import Runtime
+from caching_core.tenancy import check_key
+from caching_core.tiers import Lease, Ledger, Put, Store
+from caching_core.tiers.memory import Entry
+
+_FIRST_POLL: Final = 0.001
+_LONGEST_POLL: Final = 0.025
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """How a value is loaded and kept."""
+
+    loader: Callable[[], Any]
+    life: Callable[[Any], Lifetime | None]  # of the loaded value; None: it is not to be cached
+    tags: tuple[str, ...] = ()
+    flags: int = 0
+    serializer: str | None = None
+
+
+class Loader:
+    """The loading verb."""
+
+    __slots__ = ("_reader", "_runtime", "_state", "_store")
+
+    def __init__(self, state: EngineState, store: Store | None, runtime: Runtime, reader: Reader) -> None:
+        self._state = state
+        self._store = store
+        self._runtime = runtime
+        self._reader = reader
+
+    async def get_or_set(self, scope: Scope, key: str, loading: Loading) -> Any:
+        """Return the value under ``key``, loading it if nobody has it; concurrent callers share one load.
+
+        A loader's error goes to every caller that waited for it.
+        """
+        key = check_key(key)
+        state = self._state
+        if state.options.disabled:
+            return await _call(loading.loader)
+        name = (scope.tenant, scope.namespace, key)
+        while True:
+            flight, leads = state.flights.join(name)
+            if leads:
+                try:
+                    return await self._lead(scope, key, loading, flight)
+                except Exception as error:
+                    flight.error = error
+                    raise
+                finally:
+                    state.flights.leave(name, flight)
+            scope.counts.joined += 1
+            await flight.wait(self._runtime, timeout=state.options.lease_seconds)
+            if flight.error is not None:
+                raise flight.error
+            entry = flight.entry
+            if entry is not None and self._is_good(scope, key, entry):
+                return entry.value if entry.thaw is None else entry.thaw(entry.value)
+            # Cancelled, or loaded before an invalidation: what this caller may see, it has to fetch by itself.
+
+    def _is_good(self, scope: Scope, key: str, entry: Entry) -> bool:
+        standing = scope.entries.get(key)
+        if standing is not None and standing.version > entry.version:
+            return False
+        return entry.until > self._state.now() and self._state.stamps.holds(scope.cells, entry)
+
+    async def _lead(self, scope: Scope, key: str, loading: Loading, flight: Flight) -> Any:
+        standing = scope.entries.get(key)
+        if standing is not None and self._state.recheck(scope, key, standing):
+            flight.entry = standing  # another flight ended between the caller's miss and its lead
+            standing.n += 1
+            return standing.value if standing.thaw is None else standing.thaw(standing.value)
+        entry = self._captured(scope, key, loading)
+        if self._store is not None:
+            try:
+                return await self._through_store(scope, key, entry, loading, flight)
+            except _StoreAway as away:
+                scope.counts.unavailable += 1
+                if self._state.options.strict:
+                    raise away.error from None
+                entry = self._captured(scope, key, loading)
+        scope.counts.misses += 1
+        entry.version = self._state.stamps.version_no()
+        began = self._state.now()
+        value, life, packed = await self._load(scope, loading)
+        if life is not None:
+            self._keep(scope, key, entry, flight, value, packed, life, since=began, flags=loading.flags)
+        return value
+
+    async def _through_store(self, scope: Scope, key: str, entry: Entry, loading: Loading, flight: Flight) -> Any:
+        """Find the value in the store, or take the lease, load and fill. Raises _StoreAway before the load only."""
+        store, state, poll = self._store, self._state, _FIRST_POLL
+        assert store is not None  # noqa: S101 -- for the type checker: the caller asked
+        token = os.urandom(16)
+        try:
+            if scope.keys_until <= state.now():
+                await state.bind_keys(scope)
+            name = scope.names.of(key)[0]  # type: ignore[union-attr]  # bound above
+            blob = await store.get(name)
+            while True:
+                bad = None
+                if blob is not None:
+                    found, value = await self._found(scope, key, entry, blob, flight)
+                    if found:
+                        return value
+                    bad = blob[57:81]
+                    self._state.bind_tags(scope, entry, loading.tags)  # not those of the entry that was refused
+                lease = await self._lease(scope, name, token, bad, loading)
+                if lease.granted and lease.ledger is not None:
+                    break
+                blob = lease.frame
+                if blob is None or blob[57:81] == bad:
+                    await self._runtime.sleep(poll)
+                    poll = min(poll * 1.5, _LONGEST_POLL)
+                    # What stands now was read after a wait: so must its capture be after it.
+                    entry = self._captured(scope, key, loading)
+                    blob = await store.get(name)
+        except (TierUnavailable, KeyUnavailable) as error:
+            raise _StoreAway(error) from None
+        scope.counts.misses += 1
+        return await self._fill(scope, key, entry, loading, flight, token=token, ledger=lease.ledger, now_ms=lease.now_ms)
+
+    def _captured(self, scope: Scope, key: str, loading: Loading) -> Entry:
+        entry, _ = self._state.stamps.capture(scope.cells, key)
+        self._state.bind_tags(scope, entry, loading.tags)
+        return entry
+
+    async def _lease(self, scope: Scope, name: str, token: bytes, bad: bytes | None, loading: Loading) -> Lease:
+        assert self._store is not None  # noqa: S101 -- for the type checker: the caller asked
+        milliseconds = int(self._state.options.lease_seconds * 1000)
+        fields = fields_of(scope.namespace, ledger_tags(scope, loading.tags))
+        return await self._store.lease(name, token, milliseconds, tenant=scope.tenant, bad=bad, fields=fields)
+
+    async def _found(self, scope: Scope, key: str, entry: Entry, blob: bytes, flight: Flight) -> tuple[bool, Any]:
+        standing, opened = await self._reader.weigh(scope, key, entry, blob)
+        if standing is not Standing.VALID or opened is None:
+            return False, None
+        scope.counts.hits_l2 += 1
+        value = self._reader.keep(scope, key, entry, opened)
+        if not opened.flags & HIGH and scope.partition is not None:
+            flight.entry = entry
+        return True, value
+
+    async def _fill(
+        self, scope: Scope, key: str, entry: Entry, loading: Loading, flight: Flight, *, token: bytes, ledger: Ledger, now_ms: int
+    ) -> Any:
+        store, state = self._store, self._state
+        assert store is not None  # noqa: S101 -- for the type checker: the caller asked
+        assert scope.names is not None  # noqa: S101 -- bound by the caller
+        name, stored_key = scope.names.of(key)
+        entry.version = state.stamps.version_no()
+        began = state.now()
+        filled = False
+        try:
+            value, life, packed = await self._load(scope, loading)
+            if life is None:
+                return value
+            channel = scope.channel if scope.keys_until > state.now() and scope.channel is not None else await state.bind_keys(scope)
+            frame = channel.seal(
+                key, packed, created_ms=now_ms, soft_ms=life.soft_ms, hard_ms=life.hard_ms,
+                version_no=entry.version, epoch=ledger.epoch, seq=ledger.seq, tags=loading.tags,
+                cost_ms=int((state.now() - began) * 1000), flags=loading.flags, stored_key=stored_key,
+            )  # fmt: skip
+            # Lifetimes count from the start of the load: what was read then is that old now.
+            expires = None if life.hard_ms is None else now_ms + life.hard_ms
+            try:
+                filled = (await store.mutate([Put(name, frame, expires, token=token)])).done[0]
+            except TierUnavailable:
+                scope.counts.unavailable += 1
+            scope.counts.fills_refused += not filled
+            self._keep(scope, key, entry, flight, value, packed, life, since=began, flags=loading.flags)
+            return value
+        finally:
+            if not filled:
+                await self._release(name, token)
+
+    async def _release(self, name: str, token: bytes) -> None:
+        assert self._store is not None  # noqa: S101 -- for the type checker: the caller asked
+        try:
+            await self._store.release(name, token)
+        except TierUnavailable:
+            return  # it ends by itself when its time is up
+
+    async def _load(self, scope: Scope, loading: Loading) -> tuple[Any, Lifetime | None, Packed]:
+        scope.counts.loads += 1
+        try:
+            value = await _call(loading.loader)
+        except BaseException:
+            scope.counts.load_errors += 1
+            raise
+        # Packed even where only L1 keeps it: a value that cannot be kept is refused everywhere alike.
+        return value, loading.life(value), self._state.codec.pack(value, serializer=loading.serializer)
+
+    def _keep(  # noqa: PLR0917 -- what was loaded, in the order in which it came about
+        self, scope: Scope, key: str, entry: Entry, flight: Flight, value: Any, packed: Packed, life: Lifetime, *, since: float, flags: int
+    ) -> None:
+        if flags & HIGH or life.is_over or scope.partition is None:
+            return
+        state = self._state
+        entry.value, entry.thaw, entry.size = isolate(value, packed.raw, state.codec)
+        hard = FOREVER if life.hard_ms is None else since + life.hard_ms / 1000
+        entry.until = hard if life.soft_ms is None else since + life.soft_ms / 1000
+        if entry.extra is not None:
+            entry.extra.hard = hard
+        flight.entry = entry
+        state.place(scope, key, entry)
+
+
+class _StoreAway(Exception):
+    """The store did not answer before the load began."""
+
+    def __init__(self, error: TierUnavailable | KeyUnavailable) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+async def _call(loader: Callable[[], Any]) -> Any:
+    value = loader()
+    if isawaitable(value):
+        value = await value
+    return value

@@ -1,0 +1,198 @@
+"""Read: from the authoritative store through the ledger into L1. An L1 hit never comes here."""
+
+import enum
+from collections.abc import Sequence
+from typing import Any, Final
+
+from caching_core.codec import Channel, Opened, Refused, isolate
+from caching_core.coherence import LedgerCopy, Verdict, fields_of
+from caching_core.engine._scope import FOREVER, EngineState, Scope
+from caching_core.errors import EntryCorrupt, KeyUnavailable, TierUnavailable
+from caching_core.events import EntryRefused
+from caching_core.tenancy import check_key
+from caching_core.tiers import STALE_MARK, Delete, Store
+from caching_core.tiers.memory import Entry
+
+HIGH: Final = 1 << 4
+
+
+class Standing(enum.Enum):
+    """What a stored entry is worth to a read."""
+
+    VALID = "valid"
+    STALE = "stale"
+    EXPIRED = "expired"
+    INVALIDATED = "invalidated"
+    REPLAYED = "older than what this process has seen"
+    REFUSED = "refused"
+    ABSENT = "absent"
+
+
+class Reader:
+    """The read verbs. Each capture precedes the read that it guards."""
+
+    __slots__ = ("_state", "_store")
+
+    def __init__(self, state: EngineState, store: Store | None) -> None:
+        self._state = state
+        self._store = store
+
+    async def get(self, scope: Scope, key: str, default: Any) -> Any:
+        """Return the value under ``key``, from the store, or ``default``. Faults of the store are misses."""
+        key = check_key(key)
+        store = self._store
+        if store is None or self._state.options.disabled:
+            scope.counts.misses += 1
+            return default
+        entry, _ = self._state.stamps.capture(scope.cells, key)
+        try:
+            if scope.keys_until <= self._state.now():
+                await self._state.bind_keys(scope)
+            blob = await store.get(scope.names.of(key)[0])  # type: ignore[union-attr]  # bound above
+            if blob is not None:
+                standing, opened = await self.weigh(scope, key, entry, blob)
+                if standing is Standing.VALID and opened is not None:
+                    scope.counts.hits_l2 += 1
+                    return self.keep(scope, key, entry, opened)
+        except (TierUnavailable, KeyUnavailable):
+            scope.counts.unavailable += 1
+            if self._state.options.strict:
+                raise
+        scope.counts.misses += 1
+        return default
+
+    async def get_many(self, scope: Scope, keys: Sequence[str]) -> dict[str, Any]:
+        """Return the values that the store has of ``keys``, in one trip."""
+        store, state = self._store, self._state
+        keys = [check_key(key) for key in keys]
+        found: dict[str, Any] = {}
+        if store is None or state.options.disabled or not keys:
+            scope.counts.misses += len(keys)
+            return found
+        slots = [state.stamps.capture(scope.cells, key)[0] for key in keys]
+        try:
+            if scope.keys_until <= state.now():
+                await state.bind_keys(scope)
+            of = scope.names.of  # type: ignore[union-attr]  # bound above
+            blobs = await store.get_many([of(key)[0] for key in keys])
+            for key, entry, blob in zip(keys, slots, blobs, strict=True):
+                if blob is not None:
+                    standing, opened = await self.weigh(scope, key, entry, blob)
+                    if standing is Standing.VALID and opened is not None:
+                        found[key] = self.keep(scope, key, entry, opened)
+        except (TierUnavailable, KeyUnavailable):
+            scope.counts.unavailable += 1
+            if state.options.strict:
+                raise
+        scope.counts.hits_l2 += len(found)
+        scope.counts.misses += len(keys) - len(found)
+        return found
+
+    async def weigh(self, scope: Scope, key: str, entry: Entry, blob: bytes) -> tuple[Standing, Opened | None]:
+        """Open a stored blob and say what it is worth to a read whose capture is ``entry``.
+
+        Sets the version, and for tagged entries the tags, of ``entry``.
+        """
+        opened = await self._open(scope, key, blob)
+        if opened is None:
+            return Standing.REFUSED, None
+        old = scope.entries.get(key)
+        if old is not None and old.version > opened.version_no:
+            return Standing.REPLAYED, opened
+        now_ms = self._store.now_ms()  # type: ignore[union-attr]  # a blob came from a store
+        if opened.hard_at_ms is not None and opened.hard_at_ms <= now_ms:
+            return Standing.EXPIRED, opened
+        entry.version = opened.version_no
+        if opened.tags or entry.extra is not None:
+            self._state.bind_tags(scope, entry, opened.tags)
+        verdict = await self._judge(scope, entry, opened)
+        if verdict is Verdict.INVALIDATED:
+            return Standing.INVALIDATED, opened
+        if verdict is Verdict.STALE or blob[0] == STALE_MARK or (opened.soft_at_ms is not None and opened.soft_at_ms <= now_ms):
+            return Standing.STALE, opened
+        return Standing.VALID, opened
+
+    async def _open(self, scope: Scope, key: str, blob: bytes) -> Opened | None:
+        channel = scope.channel
+        if channel is None:
+            channel = await self._state.bind_keys(scope)
+        try:
+            return channel.open(key, blob[1:])
+        except Refused as refused:
+            if refused.reason.value == "unknown_key" and self._state.ring is not None:
+                renewed = await self._renewed(scope, blob)
+                if renewed is not None:
+                    try:
+                        return renewed.open(key, blob[1:])
+                    except Refused as again:
+                        refused = again
+            await self._refuse(scope, key, blob, refused)
+            return None
+
+    async def _renewed(self, scope: Scope, blob: bytes) -> Channel | None:
+        ring = self._state.ring
+        if ring is None or await ring.refresh(scope.tenant, blob[41:57]) is None:
+            return None
+        return await self._state.bind_keys(scope)
+
+    async def _refuse(self, scope: Scope, key: str, blob: bytes, refused: Refused) -> None:
+        """Count, report, and remove exactly these bytes where they were forged or rotten under a key of ours."""
+        scope.counts.refused += 1
+        reason = refused.reason.value
+        self._state.hooks.emit(EntryRefused(tenant=scope.tenant, namespace=scope.namespace, key=key, reason=reason))
+        if not refused.tampered:
+            return
+        scope.counts.tampered += 1
+        if self._store is not None and scope.names is not None:
+            try:
+                await self._store.mutate([Delete(scope.names.of(key)[0], expect=blob[57:81])])
+            except TierUnavailable:
+                scope.counts.unavailable += 1  # it stays refused at each read
+        if self._state.options.strict:
+            raise EntryCorrupt(f"the entry under key {key!r} of tenant {scope.tenant} failed authentication ({reason}); it was removed")
+
+    async def _judge(self, scope: Scope, entry: Entry, opened: Opened) -> Verdict:
+        copy = await self.ledger(scope, entry)
+        return copy.judge(opened.epoch, opened.seq, scope.namespace, ledger_tags(scope, opened.tags))
+
+    async def ledger(self, scope: Scope, entry: Entry) -> LedgerCopy:
+        """Return a ledger copy that may answer for the capture ``entry``: this process's, or read anew."""
+        state = self._state
+        copy = state.ledgers.get(scope.tenant, _EMPTY)
+        extra = entry.extra
+        tags = ledger_tags(scope, extra.tags) if extra is not None else ()
+        marks = tuple(zip(tags, entry.mark[1:], strict=True)) if tags else ()
+        if copy.knows(entry.guard, scope.namespace, marks):
+            return copy
+        read = await self._store.ledger(scope.tenant, fields_of(scope.namespace, tags))  # type: ignore[union-attr]  # callers have one
+        if copy.epoch and read.epoch != copy.epoch:
+            # Whoever made the new epoch may have died before its touch: what is held under the old one goes.
+            state.stamps.touch_tenant(scope.cells)
+        copy = state.ledgers.get(scope.tenant, _EMPTY).learn(read, entry.guard, scope.namespace, marks)
+        state.ledgers[scope.tenant] = copy
+        return copy
+
+    def keep(self, scope: Scope, key: str, entry: Entry, opened: Opened) -> Any:
+        """Decode an opened value, put it in L1, and return it as the caller's own."""
+        state = self._state
+        value = state.codec.unpack(opened)
+        if scope.partition is None or opened.flags & HIGH:
+            return value
+        entry.value, entry.thaw, entry.size = isolate(value, opened.raw, state.codec)
+        now, now_ms = state.now(), self._store.now_ms()  # type: ignore[union-attr]  # opened came from a store
+        hard = FOREVER if opened.hard_at_ms is None else now + (opened.hard_at_ms - now_ms) / 1000
+        soft = hard if opened.soft_at_ms is None else now + (opened.soft_at_ms - now_ms) / 1000
+        entry.until = soft
+        if entry.extra is not None:
+            entry.extra.hard = hard
+        state.place(scope, key, entry)
+        return value
+
+
+def ledger_tags(scope: Scope, tags: Sequence[str]) -> Sequence[str]:
+    """Return the texts that stand for tags in the ledger: themselves, or hashes where names are private."""
+    names = scope.names
+    return tags if not tags or names is None else [names.tag(tag) for tag in tags]
+
+
+_EMPTY: Final = LedgerCopy()

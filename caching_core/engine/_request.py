@@ -1,0 +1,98 @@
+"""Requests: a caller's options, the policies and the strategies become one Writing or Loading."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+from caching_core.config import EntryPolicy
+from caching_core.engine._lifetime import Lifetime, lifetime
+from caching_core.engine._load import Loading
+from caching_core.engine._read import HIGH
+from caching_core.engine._scope import EngineState, Scope
+from caching_core.engine._write import Writing
+from caching_core.errors import ConfigInvalid
+from caching_core.tenancy import check_tags
+from caching_core.types import UNSET, Unset
+
+_LEVELS = {None: 0, "normal": 0, "high": HIGH}
+
+
+class WriteOptions(TypedDict, total=False):
+    """The keyword options of a write or load.
+
+    ``ttl`` seconds (None: for ever; 0: already expired; left out: policy, then ``default_ttl``); ``stale_ttl`` seconds after
+    that in which a stale value may be served while one caller refreshes it; ``tags`` at most 32; ``data_type`` what the value
+    is, for strategies and models; ``security_level`` "normal" or "high"; ``serializer`` and ``strategy`` registered names;
+    ``context`` what the strategy is given.
+    """
+
+    ttl: float | Unset | None
+    stale_ttl: float | None
+    tags: Iterable[str]
+    data_type: str | None
+    security_level: str | None
+    serializer: str | None
+    strategy: str | None
+    context: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The options of one write or load, as the caller gave them."""
+
+    ttl: float | Unset | None = UNSET
+    stale_ttl: float | None = None
+    tags: Iterable[str] = ()
+    data_type: str | None = None
+    security_level: str | None = None
+    serializer: str | None = None
+    strategy: str | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+    def writing(self, state: EngineState, scope: Scope, key: str, value: Any) -> Writing:
+        """Return how ``value`` is to be kept; a value that a strategy turns down gets a lifetime that is over.
+
+        Raises TTLInvalid, KeyInvalid for a bad tag, ConfigInvalid for an unknown strategy or security level.
+        """
+        policy = state.policies.of(scope.namespace, key)
+        life = self._life(state, key, value, policy)
+        return Writing(life or Lifetime(None, 0), check_tags(self.tags), self._flags(policy), self._serializer(policy))
+
+    def loading(self, state: EngineState, scope: Scope, key: str, loader: Callable[[], Any]) -> Loading:
+        """Return how a value is to be loaded and kept. Raises as ``writing`` does, before anything is loaded."""
+        policy = state.policies.of(scope.namespace, key)
+        self._life_without_strategy(state, policy)
+        return Loading(
+            loader,
+            lambda value: self._life(state, key, value, policy),
+            tags=check_tags(self.tags),
+            flags=self._flags(policy),
+            serializer=self._serializer(policy),
+        )
+
+    def _life(self, state: EngineState, key: str, value: Any, policy: EntryPolicy | None) -> Lifetime | None:
+        name = self.strategy or (policy.strategy if policy is not None else None) or state.options.strategy
+        life = self._life_without_strategy(state, policy)
+        if name is None:
+            return life
+        strategy = state.strategies.named(name)
+        context = {**self.context, "data_type": self.data_type} if self.data_type is not None else dict(self.context)
+        if not strategy.should_cache(key, value, context):
+            return None
+        return life if self.ttl is not UNSET else lifetime(strategy.calculate_ttl(key, value, context), self.stale_ttl, default=None)
+
+    def _life_without_strategy(self, state: EngineState, policy: EntryPolicy | None) -> Lifetime:
+        default, stale = state.options.default_ttl, self.stale_ttl
+        if policy is not None:
+            default = default if isinstance(policy.ttl, Unset) else policy.ttl
+            stale = policy.stale_ttl if stale is None else stale
+        return lifetime(self.ttl, stale, default=default)
+
+    def _flags(self, policy: EntryPolicy | None) -> int:
+        level = self.security_level or (policy.security_level if policy is not None else None)
+        if level not in _LEVELS:
+            raise ConfigInvalid(f"security_level {level!r} is not known; use 'normal' or 'high'")
+        return _LEVELS[level]
+
+    def _serializer(self, policy: EntryPolicy | None) -> str | None:
+        return self.serializer or (policy.serializer if policy is not None else None)

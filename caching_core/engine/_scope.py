@@ -1,0 +1,181 @@
+"""Everything that is settled once for a tenant and namespace, and the state that all scopes of a process share."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+from weakref import WeakSet
+
+from caching_core.codec import Channel, Codec
+from caching_core.coherence import Cells, Extra, LedgerCopy, Stamps
+from caching_core.crypto import KeyRing
+from caching_core.engine._counts import Counts
+from caching_core.engine._flight import Flights
+from caching_core.engine._policy import EntryPolicies
+from caching_core.engine._strategy import Strategies
+from caching_core.events import Hooks
+from caching_core.runtime import Mutex
+from caching_core.tenancy import NameScheme
+from caching_core.tiers.memory import Entry, MemoryTier, Partition
+
+FOREVER: Final = float("inf")
+
+
+class ViewHolder(Protocol):
+    """Somebody who keeps the stamp table's view by itself, for speed."""
+
+    def bind_view(self) -> None:
+        """Take the view that is current now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Settings that the verbs read: seconds and bytes."""
+
+    default_ttl: float | None = 300.0
+    strategy: str | None = None
+    strict: bool = False
+    read_only: bool = False
+    disabled: bool = False
+    hashed_names: bool = False
+    lease_seconds: float = 31.0
+    max_value_bytes: int = 16 * 1024 * 1024
+
+
+class Scope:
+    """One tenant and namespace as the engine sees it. Shared by all handles on it; thread-safe by replacement."""
+
+    __slots__ = ("cells", "channel", "counts", "entries", "keys_until", "names", "namespace", "partition", "tenant")
+
+    def __init__(self, tenant: str, namespace: str, *, cells: Cells, partition: Partition | None) -> None:
+        self.tenant = tenant
+        self.namespace = namespace
+        self.cells = cells
+        self.partition = partition
+        # Without L1 this stays empty: the handle's lookup misses and the engine is asked.
+        self.entries: dict[str, Entry] = partition.entries if partition is not None else {}
+        self.counts = Counts()
+        self.channel: Channel | None = None
+        self.names: NameScheme | None = None
+        self.keys_until = 0.0
+
+
+class EngineState:
+    """What the blocking and the loop engine of one process share: plain, synchronous, thread-safe."""
+
+    __slots__ = (
+        "_mutex", "alone", "awake", "codec", "flights", "handles", "hooks", "ledgers", "memory", "now", "options",
+        "policies", "ring", "scopes", "stamps", "strategies",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        options: EngineOptions,
+        stamps: Stamps,
+        memory: MemoryTier | None,
+        codec: Codec,
+        ring: KeyRing | None,
+        hooks: Hooks,
+        policies: EntryPolicies,
+        awake: Callable[[], None],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.options = options
+        self.stamps = stamps
+        self.memory = memory
+        self.codec = codec
+        self.ring = ring
+        self.hooks = hooks
+        self.policies = policies
+        self.awake = awake  # starts the process's background work, if it does not run
+        self.strategies = Strategies()
+        self.now = now
+        self.flights = Flights()
+        self.ledgers: dict[str, LedgerCopy] = {}
+        self.scopes: dict[tuple[str, str], Scope] = {}
+        self.handles: WeakSet[ViewHolder] = WeakSet()
+        # Held, without an await inside, where memory is the only store and a verb reads before it writes.
+        self.alone = Mutex()
+        self._mutex = Mutex()
+
+    def scope(self, tenant: str, namespace: str) -> Scope:
+        """Return the scope of a tenant and namespace; the same object each time."""
+        scope = self.scopes.get((tenant, namespace))
+        if scope is None:
+            with self._mutex:
+                scope = self.scopes.get((tenant, namespace))
+                if scope is None:
+                    partition = self.memory.partition(tenant, namespace) if self.memory is not None else None
+                    scope = Scope(tenant, namespace, cells=self.stamps.cells(tenant, namespace), partition=partition)
+                    self.scopes[tenant, namespace] = scope
+        return scope
+
+    async def bind_keys(self, scope: Scope) -> Channel:
+        """Give the scope its channel and names, under keys that are good for a while. Raises KeyUnavailable.
+
+        Every scope comes here before its first use of the store, and again in a forked child.
+        """
+        self.awake()
+        if self.ring is None:
+            channel = Channel(scope.tenant, scope.namespace, None, self.codec)
+            scope.names = NameScheme(scope.tenant, scope.namespace, b"", hashed=self.options.hashed_names)
+            until = FOREVER
+        else:
+            keys = await self.ring.tenant(scope.tenant)
+            channel = Channel(scope.tenant, scope.namespace, keys, self.codec)
+            scope.names = NameScheme(scope.tenant, scope.namespace, keys.name_key, hashed=self.options.hashed_names)
+            until = keys.expires_at
+        scope.channel = channel
+        scope.keys_until = until
+        return channel
+
+    def recheck(self, scope: Scope, key: str, entry: Entry) -> bool:
+        """Tell whether a slot whose lane moved, or whose time is up, is good after all; renews its lane mark."""
+        if entry.until <= self.now():
+            return False
+        # A purge may have come between the lookup and here: then the slot is no longer the one that stands.
+        return self.stamps.holds(scope.cells, entry) and scope.entries.get(key) is entry
+
+    def bind_tags(self, scope: Scope, entry: Entry, tags: tuple[str, ...]) -> None:
+        """Capture the cells of ``tags`` into a slot, in place of any others; its lane mark stays what it was."""
+        if not tags:
+            if entry.extra is not None:
+                entry.mark, entry.extra = entry.mark[0], None
+            return
+        cells = tuple(scope.cells.tag(tag) for tag in tags)
+        view = self.stamps.view
+        own = entry.mark if entry.extra is None else entry.mark[0]
+        entry.mark = (own, *(view[cell] for cell in cells))
+        entry.extra = Extra(tags, tag_cells=cells, hard=FOREVER)
+
+    def place(self, scope: Scope, key: str, entry: Entry) -> bool:
+        """Put a finished slot in L1 iff nothing that concerns it was invalidated since its capture."""
+        if scope.partition is None or self.memory is None:
+            return False
+        standing = scope.entries.get(key)
+        if standing is not None and standing.version > entry.version:
+            return False
+        if not self.stamps.holds(scope.cells, entry):
+            return False
+        try:
+            return self.memory.put(scope.partition, key, entry)
+        except MemoryError:
+            self.memory.shrink(0.2)
+            return False
+
+    def drop_all(self) -> None:
+        """Forget every copy of this process: L1 and the ledger copies."""
+        if self.memory is not None:
+            self.memory.clear()
+        self.ledgers.clear()
+
+    def after_fork(self) -> None:
+        """Make the child's own locks and numbers; L1 and the stamp table are kept."""
+        self._mutex = Mutex()
+        self.alone = Mutex()
+        self.flights.after_fork()
+        self.stamps.after_fork()
+        for scope in list(self.scopes.values()):
+            scope.keys_until = 0.0

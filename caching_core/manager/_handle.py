@@ -1,0 +1,130 @@
+"""The handle of one tenant and namespace for event-loop callers: the fast way to the cache."""
+
+from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
+from typing import Any, Unpack
+
+from caching_core.engine import BoundHandle, Explanation, Lifetime, Request, WriteOptions, lifetime
+from caching_core.tenancy import check_key
+from caching_core.types import UNSET, Invalidated, Unset
+
+
+class TenantCache(BoundHandle):
+    """The cache of one tenant and namespace. Make it with ``manager.tenant(id)``; keep it, it is cheap to use and thread-safe.
+
+    Values come back as the caller's own: a list or dict may be changed without changing the cache. ``None``, ``False``,
+    ``0`` and ``""`` are values; a miss is the ``default``. Reads never raise for faults of the store (``strict`` excepted).
+    """
+
+    __slots__ = ()
+
+    async def get(self, key: str, default: Any = None) -> Any:
+        """Return the value under ``key``, or ``default``. Raises KeyInvalid."""
+        try:
+            entry = self._entries[key]
+        except KeyError:
+            return await self._engine.read.get(self._scope, key, default)
+        except TypeError:
+            return check_key(key)
+        if (entry.until > monotonic() and self._view[entry.lane] == entry.seen) or self._again(key, entry):
+            entry.n += 1
+            thaw = entry.thaw
+            return entry.value if thaw is None else thaw(entry.value)
+        return await self._engine.read.get(self._scope, key, default)
+
+    async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the values that exist among ``keys``, in one trip below L1. Duplicates count once."""
+        found, missing = self._from_memory(list(dict.fromkeys(keys)))
+        if missing:
+            found.update(await self._engine.read.get_many(self._scope, missing))
+        return found
+
+    async def get_or_set(self, key: str, loader: Callable[[], Any], **options: Unpack[WriteOptions]) -> Any:
+        """Return the value under ``key``; on a miss load it with ``loader()``, once for all callers of this host, and keep it.
+
+        ``loader`` is a plain function or returns an awaitable; what it raises goes to all who wait. What it returns must be a
+        value that can be kept (ValueNotKept, ValueTooLarge).
+        """
+        try:
+            entry = self._entries[key]
+        except KeyError:
+            pass
+        except TypeError:
+            return check_key(key)
+        else:
+            if (entry.until > monotonic() and self._view[entry.lane] == entry.seen) or self._again(key, entry):
+                entry.n += 1
+                return entry.value if entry.thaw is None else entry.thaw(entry.value)
+        engine = self._engine
+        loading = Request(**options).loading(engine.state, self._scope, key, loader)
+        return await engine.load.get_or_set(self._scope, key, loading)
+
+    async def set(self, key: str, value: Any, **options: Unpack[WriteOptions]) -> bool:
+        """Store a value; False if it was skipped because the store is away or full (the old value is gone then).
+
+        Raises KeyInvalid, TTLInvalid, ValueNotKept, ValueTooLarge before anything is written.
+        """
+        engine = self._engine
+        writing = Request(**options).writing(engine.state, self._scope, check_key(key), value)
+        return await engine.write.set(self._scope, key, value, writing)
+
+    async def set_many(self, values: Mapping[str, Any], **options: Unpack[WriteOptions]) -> list[str]:
+        """Store several values in one step, all or none; returns the keys that were skipped, as ``set`` does."""
+        engine, request = self._engine, Request(**options)
+        return await engine.write.set_many(self._scope, values, lambda key, value: request.writing(engine.state, self._scope, key, value))
+
+    async def add(self, key: str, value: Any, **options: Unpack[WriteOptions]) -> bool:
+        """Store a value unless one is there; whether it was stored. Atomic between processes."""
+        engine = self._engine
+        writing = Request(**options).writing(engine.state, self._scope, check_key(key), value)
+        return await engine.change.add(self._scope, key, value, writing)
+
+    async def delete(self, key: str) -> Invalidated:
+        """Remove a key: no read of this host that starts after this returns sees its value. True if it was there."""
+        return await self._engine.invalidate.delete_many(self._scope, (key,))
+
+    async def delete_many(self, keys: Iterable[str]) -> Invalidated:
+        """Remove several keys in one step; ``count`` says how many were there."""
+        return await self._engine.invalidate.delete_many(self._scope, tuple(dict.fromkeys(keys)))
+
+    async def invalidate_tags(self, *tags: str) -> Invalidated:
+        """Invalidate every entry of the tenant that bears one of ``tags``; the cost does not depend on how many they are."""
+        return await self._engine.invalidate.invalidate_tags(self._scope, tags)
+
+    async def clear(self) -> Invalidated:
+        """Invalidate everything of this tenant in this namespace; other tenants and namespaces stay."""
+        return await self._engine.invalidate.clear(self._scope)
+
+    async def touch(self, key: str, ttl: float | Unset | None = UNSET) -> bool:
+        """Give the value under ``key`` a new lifetime from now on; whether it was there."""
+        return await self._engine.change.relive(self._scope, key, self._life(ttl))
+
+    async def persist(self, key: str) -> bool:
+        """Let the value under ``key`` live for ever; whether it was there."""
+        return await self._engine.change.relive(self._scope, key, Lifetime(None, None))
+
+    async def ttl(self, key: str) -> float | None:
+        """Return the seconds that the value under ``key`` has left; infinity for ever, None if there is no value."""
+        life = await self._engine.change.remaining(self._scope, key)
+        if life is None:
+            return None
+        left = life.hard_ms if life.soft_ms is None else life.soft_ms
+        return float("inf") if left is None else left / 1000
+
+    async def incr(self, key: str, delta: int = 1, *, initial: int | None = 0, ttl: float | Unset | None = UNSET) -> int | None:
+        """Add ``delta`` to the integer under ``key``, atomically, and return the sum; its lifetime stays.
+
+        A missing one starts at ``initial`` with lifetime ``ttl``; with ``initial=None`` it stays missing and None is returned.
+        """
+        return await self._engine.change.incr(self._scope, key, delta, initial=initial, life=self._life(ttl))
+
+    async def decr(self, key: str, delta: int = 1, *, initial: int | None = 0, ttl: float | Unset | None = UNSET) -> int | None:
+        """Subtract ``delta``; as ``incr``."""
+        return await self.incr(key, -delta, initial=initial, ttl=ttl)
+
+    async def explain(self, key: str) -> Explanation:
+        """Return which level holds the value, how it is kept and for how long; or why it is a miss."""
+        return await self._engine.explain.explain(self._scope, key)
+
+    def _life(self, ttl: float | Unset | None) -> Lifetime:
+        return lifetime(ttl, None, default=self._engine.state.options.default_ttl)

@@ -1,0 +1,85 @@
+"""What both managers do alike: settle the configuration, open the engine on first use, find tenants."""
+
+from collections.abc import Mapping
+
+from caching_core.assembly import Instance, acquire, release
+from caching_core.codec import BaseSerializer
+from caching_core.config import CacheConfig
+from caching_core.engine import CustomStrategy
+from caching_core.errors import CacheError
+from caching_core.events import TenantRejected
+from caching_core.runtime import Mutex
+from caching_core.tenancy import TenantPolicy, check_namespace
+
+
+class OpenedManager:
+    """The common part of CacheManager and SyncCacheManager: all of it synchronous and thread-safe."""
+
+    requires_tenant = False
+
+    def __init__(self, config: Mapping[str, object] | CacheConfig | None = None) -> None:
+        self._config = CacheConfig.build(config)
+        self._policy = TenantPolicy(self._config)
+        if self.requires_tenant:
+            self._policy.require_tenant()
+        self._mutex = Mutex()
+        self._instance: Instance | None = None
+        self._is_closed = False
+
+    @property
+    def config(self) -> CacheConfig:
+        """Return the settings in force."""
+        return self._config
+
+    def __repr__(self) -> str:
+        """Show the namespace and whether the cache is open; no secrets."""
+        state = "closed" if self._is_closed else "open" if self._instance is not None else "not opened"
+        return f"<{type(self).__name__} {self._config.namespace!r} {state}>"
+
+    def register_strategy(self, name: str, strategy: CustomStrategy) -> None:
+        """Make a strategy known under a name, for ``strategy=`` of calls, policies and the settings. Replaces an older one."""
+        self._opened().state.strategies.register(name, strategy)
+
+    def register_serializer(self, name: str, serializer: BaseSerializer) -> None:
+        """Make a serialiser known under a name, for ``serializer=`` of calls and policies. Every process must register it."""
+        self._opened().state.codec.register(name, serializer)
+
+    def register_class(self, cls: type, *, name: str | None = None) -> None:
+        """Let instances of an Enum, dataclass or pydantic model be cached as what they are. Every process must register it."""
+        self._opened().state.codec.register_class(cls, name=name)
+
+    def flush_audit(self, timeout: float = 5.0) -> bool:
+        """Write out what the audit log holds in memory; False if ``timeout`` seconds were not enough."""
+        audit = self._opened().audit
+        return True if audit is None else audit.flush(timeout)
+
+    def _opened(self) -> Instance:
+        instance = self._instance
+        if instance is None:
+            with self._mutex:
+                if self._is_closed:
+                    raise CacheError("this cache manager is closed; make a new one, or call start() again")
+                if self._instance is None:
+                    self._instance = acquire(self._config)
+                instance = self._instance
+        return instance
+
+    def _reopen(self) -> None:
+        with self._mutex:
+            self._is_closed = False
+        self._opened()
+
+    def _close(self) -> None:
+        with self._mutex:
+            instance, self._instance = self._instance, None
+            self._is_closed = True
+        if instance is not None:
+            release(instance)
+
+    def _decide(self, tenant_id: str | None, namespace: str | None) -> tuple[str, str]:
+        try:
+            tenant = self._policy.resolve(tenant_id)
+        except CacheError as error:
+            self._opened().hooks.emit(TenantRejected(type(error).__name__))
+            raise
+        return tenant, self._config.namespace if namespace is None else check_namespace(namespace)

@@ -1,0 +1,5 @@
+"""Door: serialisers of the application's own."""
+
+from caching_core.codec import BaseSerializer
+
+__all__ = ["BaseSerializer"]

@@ -1,0 +1,6 @@
+"""The public manager and handle for blocking callers."""
+
+from caching_core.sync._handle import SyncTenantCache
+from caching_core.sync._manager import SyncCacheManager
+
+__all__ = ["SyncCacheManager", "SyncTenantCache"]
