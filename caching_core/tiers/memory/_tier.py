@@ -97,7 +97,7 @@ class MemoryTier:
             lock.release()
             return False
         self._busy = True
-        gone = None  # what leaves is freed after the lock: a finaliser may take its time, or call us
+        gone: object = None  # what leaves is freed after the lock: a finaliser may take its time, or call us
         try:
             if entry.size > self.max_bytes:
                 gone = self._discard(partition, key)
@@ -269,16 +269,25 @@ class MemoryTier:
         return entry
 
     def _clear(self, only: Partition | None) -> list[Entry]:
-        gone: list[Entry] = []
-        for partition in list(self._partitions.values()) if only is None else [only]:
-            entries = list(partition.entries.values())
-            partition.entries.clear()
-            for entry in entries:
-                self._left(partition, entry)
-            self._policy.remove_all(partition, entries)
-            gone += entries
         if only is None:
-            self._policy.reset()
+            return self._drop_all()
+        gone = list(only.entries.values())
+        only.entries.clear()
+        for entry in gone:
+            self._left(only, entry)
+        self._policy.remove_all(only, gone)
+        return gone
+
+    def _drop_all(self) -> list[Entry]:
+        gone: list[Entry] = []
+        for partition in list(self._partitions.values()):
+            gone += partition.entries.values()
+            partition.folded = partition.fold()
+            partition.entries.clear()
+            partition.renew_seat()
+            partition.bytes = 0
+        self._entries = self._bytes = 0  # set, not counted down: also the last resort of a repair
+        self._policy.reset()
         return gone
 
     def _shrink(self, keep: float) -> list[Entry]:
@@ -297,9 +306,8 @@ class MemoryTier:
 
     def _evict_surplus(self) -> list[Entry]:
         gone: list[Entry] = []
-        now = self._now()
         while self._entries > self.max_entries or self._bytes + self._policy.ghost_bytes > self.max_bytes:
-            if not self._evict(now, gone):
+            if not self._evict(self._now(), gone):
                 break
         return gone
 
@@ -329,8 +337,9 @@ class MemoryTier:
             self._bytes = sum(partition.bytes for partition in partitions)
             self._policy.rebuild(partitions)
             self._evict_surplus()
-        except MemoryError:
-            self._clear(None)
+        except BaseException:
+            self._drop_all()
+            raise
 
     def _flush(self) -> None:
         if not self._lock.acquire(blocking=False):
