@@ -7,18 +7,20 @@ from typing import Final
 
 from caching_core.assembly._keys import key_ring
 from caching_core.assembly._note import note
-from caching_core.audit import AuditLog, record_events
+from caching_core.audit import AuditLog, EventRecorder
 from caching_core.codec import Codec
 from caching_core.coherence import Stamps
 from caching_core.config import CacheConfig, fingerprint
 from caching_core.crypto import KeyRing
 from caching_core.engine import Counts, EngineOptions, EngineState, EntryPolicies, MultiLevelCache
 from caching_core.errors import ConfigInvalid, TierUnavailable
-from caching_core.events import Cleared, Hooks, Started, Stopped, TierLost
+from caching_core.events import Cleared, Hooks, Started, Stopped, StoreQuarantined, StoreVoided, TierLost
 from caching_core.insight import CacheStats
 from caching_core.runtime import BlockingRuntime, LoopRuntime, PeriodicWorker, Runtime, run_sync
-from caching_core.tiers import Store
-from caching_core.tiers.disk import DiskStore
+from caching_core.tenancy import current_actor
+from caching_core.tiers import Store, disk
+from caching_core.tiers.disk import DiskEvent, DiskStore
+from caching_core.tiers.disk._place import own_directory
 from caching_core.tiers.memory import MemoryTier
 
 UPKEEP_SECONDS: Final = 1.0
@@ -74,7 +76,7 @@ class Instance:
             return None
         directory = config.resolved_directory(environ)
         try:
-            DiskStore.prepare(directory)
+            own_directory(directory)
         except TierUnavailable as error:
             self.hooks.emit(TierLost("disk", f"{error}; going on with memory only"))
             return None
@@ -101,12 +103,20 @@ class Instance:
             max_bytes=self.config.l2.disk_max_bytes,
             deadline=self.config.l2.deadline,
             now_ms=self.stamps.now_ms,
-            hook=self.hooks.emit,
+            on_event=self._on_disk_event,
         )
+
+    def _on_disk_event(self, event: DiskEvent) -> None:
+        if isinstance(event, disk.StoreVoided):
+            self.hooks.emit(StoreVoided(event.reason, tier="disk"))
+        elif isinstance(event, disk.StoreQuarantined):
+            self.hooks.emit(StoreQuarantined(str(event.kept_as or ""), event.reason))
+        else:
+            self.hooks.emit(TierLost("disk", f"upkeep: {event.reason}"))
 
     def _audit_log(self, directory: Path, secret: bytes) -> AuditLog:
         log = AuditLog(directory, key=secret)
-        self.hooks.subscribe(record_events(log))
+        self.hooks.subscribe(EventRecorder(log, actor=_actor))
         return log
 
     # -- work ----------------------------------------------------------------------------------
@@ -176,6 +186,11 @@ class Instance:
                 engine.store.close()
         if self.audit is not None:
             self.audit.close()
+
+
+def _actor() -> tuple[str, str]:
+    actor = current_actor()
+    return ("", "") if actor is None else (actor.type, actor.id)
 
 
 def _options(config: CacheConfig) -> EngineOptions:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from caching_core.codec import Opened, Packed
+from caching_core.codec import Opened, Packed, Refused
 from caching_core.engine._lifetime import Lifetime
 from caching_core.engine._read import Reader, Standing
 from caching_core.engine._scope import FOREVER, EngineState, Scope
@@ -137,7 +137,11 @@ class Changer:
         standing, opened = await self._reader.weigh(scope, key, entry, blob)
         if standing not in _THERE or opened is None:
             return _NOTHING, blob[57:81]
-        return self._opened(opened, store.now_ms()), blob[57:81]
+        try:
+            return self._opened(opened, store.now_ms()), blob[57:81]
+        except Refused as refused:
+            self._reader.report(scope, key, refused)
+            return _NOTHING, blob[57:81]
 
     def _opened(self, opened: Opened, now_ms: int) -> Current:
         hard = None if opened.hard_at_ms is None else max(10, opened.hard_at_ms - now_ms)

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from caching_core.codec import Opened, Refused
+from caching_core.codec import CompressorId, Opened, Refused, SerializerId
 from caching_core.engine._read import HIGH, Reader, Standing
 from caching_core.engine._scope import EngineState, Scope
 from caching_core.errors import KeyUnavailable, TierUnavailable
@@ -105,8 +105,8 @@ class Explainer:
             "stale_ttl": None if soft is None or hard is None else hard - max(soft, 0.0),
             "size": len(opened.raw),
             "stored_size": len(blob),
-            "serializer": opened.serializer_name,
-            "compressor": opened.compressor_name,
+            "serializer": opened.user or SerializerId(opened.serializer).name.lower(),
+            "compressor": CompressorId(blob[8]).name.lower(),
             "sealed": blob[1:3] == b"\xcc\xe1",
             "key_id": blob[41:57].hex() if blob[1:3] == b"\xcc\xe1" else None,
             "version_no": opened.version_no,

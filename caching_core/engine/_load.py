@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, Final
 
-from caching_core.codec import Packed, isolate
+from caching_core.codec import Packed, Refused, isolate
 from caching_core.coherence import fields_of
 from caching_core.engine._flight import Flight
 from caching_core.engine._lifetime import Lifetime
@@ -150,8 +150,12 @@ class Loader:
         standing, opened = await self._reader.weigh(scope, key, entry, blob)
         if standing is not Standing.VALID or opened is None:
             return False, None
+        try:
+            value = self._reader.keep(scope, key, entry, opened)
+        except Refused as refused:
+            self._reader.report(scope, key, refused)
+            return False, None
         scope.counts.hits_l2 += 1
-        value = self._reader.keep(scope, key, entry, opened)
         if not opened.flags & HIGH and scope.partition is not None:
             flight.entry = entry
         return True, value
@@ -212,7 +216,7 @@ class Loader:
         if flags & HIGH or life.is_over or scope.partition is None:
             return
         state = self._state
-        entry.value, entry.thaw, entry.size = isolate(value, packed.raw, state.codec)
+        entry.value, entry.thaw, entry.size = isolate(value, packed, state.codec)
         hard = FOREVER if life.hard_ms is None else since + life.hard_ms / 1000
         entry.until = hard if life.soft_ms is None else since + life.soft_ms / 1000
         if entry.extra is not None:

@@ -4,7 +4,7 @@ import enum
 from collections.abc import Sequence
 from typing import Any, Final
 
-from caching_core.codec import Channel, Opened, Refused, isolate
+from caching_core.codec import Channel, Flag, Opened, Refusal, Refused, isolate
 from caching_core.coherence import LedgerCopy, Verdict, fields_of
 from caching_core.engine._scope import FOREVER, EngineState, Scope
 from caching_core.errors import EntryCorrupt, KeyUnavailable, TierUnavailable
@@ -13,7 +13,7 @@ from caching_core.tenancy import check_key
 from caching_core.tiers import STALE_MARK, Delete, Store
 from caching_core.tiers.memory import Entry
 
-HIGH: Final = 1 << 4
+HIGH: Final = int(Flag.HIGH)
 
 
 class Standing(enum.Enum):
@@ -52,8 +52,11 @@ class Reader:
             if blob is not None:
                 standing, opened = await self.weigh(scope, key, entry, blob)
                 if standing is Standing.VALID and opened is not None:
+                    value = self.keep(scope, key, entry, opened)
                     scope.counts.hits_l2 += 1
-                    return self.keep(scope, key, entry, opened)
+                    return value
+        except Refused as refused:
+            self.report(scope, key, refused)
         except (TierUnavailable, KeyUnavailable):
             scope.counts.unavailable += 1
             if self._state.options.strict:
@@ -79,7 +82,10 @@ class Reader:
                 if blob is not None:
                     standing, opened = await self.weigh(scope, key, entry, blob)
                     if standing is Standing.VALID and opened is not None:
-                        found[key] = self.keep(scope, key, entry, opened)
+                        try:
+                            found[key] = self.keep(scope, key, entry, opened)
+                        except Refused as refused:
+                            self.report(scope, key, refused)
         except (TierUnavailable, KeyUnavailable):
             scope.counts.unavailable += 1
             if state.options.strict:
@@ -119,7 +125,7 @@ class Reader:
         try:
             return channel.open(key, blob[1:])
         except Refused as refused:
-            if refused.reason.value == "unknown_key" and self._state.ring is not None:
+            if refused.reason is Refusal.UNKNOWN_KEY and self._state.ring is not None:
                 renewed = await self._renewed(scope, blob)
                 if renewed is not None:
                     try:
@@ -136,10 +142,8 @@ class Reader:
         return await self._state.bind_keys(scope)
 
     async def _refuse(self, scope: Scope, key: str, blob: bytes, refused: Refused) -> None:
-        """Count, report, and remove exactly these bytes where they were forged or rotten under a key of ours."""
-        scope.counts.refused += 1
-        reason = refused.reason.value
-        self._state.hooks.emit(EntryRefused(tenant=scope.tenant, namespace=scope.namespace, key=key, reason=reason))
+        """Report a frame, and remove exactly these bytes where they were forged or rotten under a key of ours."""
+        self.report(scope, key, refused)
         if not refused.tampered:
             return
         scope.counts.tampered += 1
@@ -149,7 +153,12 @@ class Reader:
             except TierUnavailable:
                 scope.counts.unavailable += 1  # it stays refused at each read
         if self._state.options.strict:
-            raise EntryCorrupt(f"the entry under key {key!r} of tenant {scope.tenant} failed authentication ({reason}); it was removed")
+            raise EntryCorrupt(f"the entry under key {key!r} of tenant {scope.tenant} failed authentication; it was removed")
+
+    def report(self, scope: Scope, key: str, refused: Refused) -> None:
+        """Count a refusal and tell who listens."""
+        scope.counts.refused += 1
+        self._state.hooks.emit(EntryRefused(tenant=scope.tenant, namespace=scope.namespace, key=key, reason=refused.reason.value))
 
     async def _judge(self, scope: Scope, entry: Entry, opened: Opened) -> Verdict:
         copy = await self.ledger(scope, entry)
@@ -173,12 +182,12 @@ class Reader:
         return copy
 
     def keep(self, scope: Scope, key: str, entry: Entry, opened: Opened) -> Any:
-        """Decode an opened value, put it in L1, and return it as the caller's own."""
+        """Decode an opened value, put it in L1, and return it as the caller's own. Raises Refused where it does not decode."""
         state = self._state
         value = state.codec.unpack(opened)
         if scope.partition is None or opened.flags & HIGH:
             return value
-        entry.value, entry.thaw, entry.size = isolate(value, opened.raw, state.codec)
+        entry.value, entry.thaw, entry.size = isolate(value, opened, state.codec)
         now, now_ms = state.now(), self._store.now_ms()  # type: ignore[union-attr]  # opened came from a store
         hard = FOREVER if opened.hard_at_ms is None else now + (opened.hard_at_ms - now_ms) / 1000
         soft = hard if opened.soft_at_ms is None else now + (opened.soft_at_ms - now_ms) / 1000

@@ -61,7 +61,7 @@ class Writer:
         places = [scope.cells.key(job[0]) for job in jobs]
         try:
             puts = [await self.sealed(scope, key, packed, writing) for key, _, packed, writing in jobs]
-            await self._store.mutate(puts)
+            done = (await self._store.mutate(puts)).done
         except (TierUnavailable, KeyUnavailable):
             scope.counts.unavailable += 1
             scope.counts.sets_skipped += len(jobs)
@@ -72,7 +72,9 @@ class Writer:
             return [job[0] for job in jobs]
         finally:
             state.stamps.touch_keys(places)
-        return []
+        skipped = [job[0] for job, put, kept in zip(jobs, puts, done, strict=True) if not kept and isinstance(put, Put)]
+        scope.counts.sets_skipped += len(skipped)
+        return skipped
 
     async def sealed(
         self, scope: Scope, key: str, packed: Packed, writing: Writing, *, expect: bytes | Expect = Expect.ANYTHING
@@ -123,7 +125,7 @@ class Writer:
     def _finish(self, entry: Entry, value: Any, packed: Packed, life: Lifetime) -> None:
         state = self._state
         entry.version = state.stamps.version_no()
-        entry.value, entry.thaw, entry.size = isolate(value, packed.raw, state.codec)
+        entry.value, entry.thaw, entry.size = isolate(value, packed, state.codec)
         now = state.now()
         hard = FOREVER if life.hard_ms is None else now + life.hard_ms / 1000
         entry.until = hard if life.soft_ms is None else now + life.soft_ms / 1000
