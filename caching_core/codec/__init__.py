@@ -1,0 +1,27 @@
+"""From values to sealed frames and back: serialisers, compression, the envelope, isolation in memory."""
+
+from caching_core.codec._channel import Channel, Opened
+from caching_core.codec._codec import Codec, Packed, Payload, Thaw
+from caching_core.codec._frame import OVERHEAD, frame_key_id, frame_nonce
+from caching_core.codec._isolation import isolate
+from caching_core.codec._kinds import CompressorId, Flag, Refusal, Refused, SerializerId
+from caching_core.codec._serializer import BaseSerializer
+
+__all__ = [
+    "OVERHEAD",
+    "BaseSerializer",
+    "Channel",
+    "Codec",
+    "CompressorId",
+    "Flag",
+    "Opened",
+    "Packed",
+    "Payload",
+    "Refusal",
+    "Refused",
+    "SerializerId",
+    "Thaw",
+    "frame_key_id",
+    "frame_nonce",
+    "isolate",
+]
