@@ -13,6 +13,7 @@ CONTRADICTIONS: Final = "contradictions"
 Names = Mapping[tuple[str, ...], str]
 
 _SHOWN: Final = 80
+_PRINTABLE: Final = 2**63
 _EXPECTED: Final = {
     "bool_type": "true or false",
     "bool_parsing": "true or false",
@@ -87,7 +88,8 @@ def _expectation(found: Any, context: Mapping[str, Any]) -> str:
     expected = _EXPECTED.get(kind)
     what = f"expected {expected.format(**context)}" if expected is not None else "not of the expected form"
     if kind in _LIMITS and isinstance(given, int | float):
-        return f"{what}, got {given!r}"
+        # Python refuses to print an integer of very many digits.
+        return f"{what}, got {given!r}" if not abs(given) >= _PRINTABLE else what
     return what if kind.startswith(("string_too", "too_")) else f"{what}, got {type(given).__name__}"
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from typing import Any, Final, Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -100,13 +100,13 @@ def _without_password(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return MASK
+    if "@" in parts.path or (parts.scheme and "://" not in url):
+        return MASK  # no address that we know how to read, and perhaps a password
     userinfo, at, host = parts.netloc.rpartition("@")
-    if not parts.scheme and "@" in url:
-        return MASK
     user, colon, _ = userinfo.partition(":")
-    shown = f"{user}{colon and ':' + MASK}{at}{host}"
-    query = "&".join(_masked_pair(pair) for pair in parts.query.split("&")) if parts.query else ""
-    return urlunsplit((parts.scheme, shown, parts.path, query, ""))
+    scheme = f"{parts.scheme}://" if parts.scheme else ""
+    query = "?" + "&".join(_masked_pair(pair) for pair in parts.query.split("&")) if parts.query else ""
+    return f"{scheme}{user}{colon and ':' + MASK}{at}{host}{parts.path}{query}"
 
 
 def _masked_pair(pair: str) -> str:

@@ -158,5 +158,5 @@ class BlockingRuntime:
 def _perform(name: str, job: Job) -> None:
     try:
         run_sync(job())
-    except Exception:  # noqa: BLE001 - nobody waits for a background job; the log is its caller
+    except BaseException:  # noqa: BLE001 - nobody waits for a background job, not even for its SystemExit; the log is its caller
         _LOG.exception("background job %s failed", name)

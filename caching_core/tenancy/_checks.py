@@ -24,7 +24,7 @@ def check_tenant(tenant: object) -> str:
         raise TenantUnknown(f'a tenant id must be str, got {type(tenant).__name__}; pass tenant_id="…"')
     if TENANT_FORM.fullmatch(tenant) is None:
         raise TenantUnknown(f"'{shown(tenant)}' is not a tenant id; use {TENANT_RULE} (ids are never converted)")
-    return str.__str__(tenant)  # an exact str: an enum member would hash differently
+    return str.__str__(tenant)  # an exact str: a subclass may hash, compare and print as it likes
 
 
 def check_key(key: object) -> str:
@@ -72,8 +72,8 @@ def check_ttl(ttl: object) -> float | None:
 
 
 def _number(value: float) -> str:
-    # An integer of a million digits is not worth printing, and Python refuses to.
-    return f"{value:g}" if isinstance(value, float) or abs(value) < 2**63 else "a number beyond 64 bits"
+    # Python refuses to print an integer of very many digits, and nobody wants to read it.
+    return f"{value:g}" if not abs(value) >= 2**63 else "a number beyond 64 bits"
 
 
 def _text(value: object, what: str, limit: int) -> str:
@@ -83,4 +83,4 @@ def _text(value: object, what: str, limit: int) -> str:
         raise KeyInvalid(f"a {what} must have 1 to {limit} characters, got {len(value)}; hash what is longer")
     if not value.isascii() and _SURROGATE.search(value) is not None:
         raise KeyInvalid(f"a {what} has a lone surrogate, which no store can keep; decode its bytes with errors='strict'")
-    return str.__str__(value)  # an exact str: an enum member would hash differently
+    return str.__str__(value)  # an exact str: a subclass may hash, compare and print as it likes
