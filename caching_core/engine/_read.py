@@ -99,41 +99,59 @@ class Reader:
 
         Sets the version, and for tagged entries the tags, of ``entry``.
         """
-        opened = await self._open(scope, key, blob)
-        if opened is None:
-            return Standing.REFUSED, None
-        old = scope.entries.get(key)
-        if old is not None and old.version > opened.version_no:
-            return Standing.REPLAYED, opened
-        now_ms = self._store.now_ms()  # type: ignore[union-attr]  # a blob came from a store
-        if opened.hard_at_ms is not None and opened.hard_at_ms <= now_ms:
-            return Standing.EXPIRED, opened
-        entry.version = opened.version_no
-        if opened.tags or entry.extra is not None:
-            self._state.bind_tags(scope, entry, opened.tags)
-        verdict = await self._judge(scope, entry, opened)
-        if verdict is Verdict.INVALIDATED:
-            return Standing.INVALIDATED, opened
-        if verdict is Verdict.STALE or blob[0] == STALE_MARK or (opened.soft_at_ms is not None and opened.soft_at_ms <= now_ms):
-            return Standing.STALE, opened
-        return Standing.VALID, opened
-
-    async def _open(self, scope: Scope, key: str, blob: bytes) -> Opened | None:
         channel = scope.channel
         if channel is None:
             channel = await self._state.bind_keys(scope)
         try:
-            return channel.open(key, blob[1:])
+            opened = channel.open(key, blob[1:])
         except Refused as refused:
-            if refused.reason is Refusal.UNKNOWN_KEY and self._state.ring is not None:
-                renewed = await self._renewed(scope, blob)
-                if renewed is not None:
-                    try:
-                        return renewed.open(key, blob[1:])
-                    except Refused as again:
-                        refused = again
-            await self._refuse(scope, key, blob, refused)
+            again = await self._open_again(scope, key, blob, refused)
+            if again is None:
+                return Standing.REFUSED, None
+            opened = again
+        standing = self._stand(scope, key, entry, opened, is_marked=blob[0] == STALE_MARK)
+        if standing is None:
+            await self.ledger(scope, entry)
+            # Unknown a second time: it was invalidated while it was being looked up.
+            standing = self._stand(scope, key, entry, opened, is_marked=blob[0] == STALE_MARK) or Standing.INVALIDATED
+        return standing, opened
+
+    def _stand(self, scope: Scope, key: str, entry: Entry, opened: Opened, *, is_marked: bool) -> Standing | None:
+        """Weigh an opened entry by what this process knows; None where it has to ask the ledger first."""
+        old = scope.entries.get(key)
+        if old is not None and old.version > opened.version_no:
+            return Standing.REPLAYED
+        now_ms = self._store.now_ms()  # type: ignore[union-attr]  # a blob came from a store
+        if opened.hard_at_ms is not None and opened.hard_at_ms <= now_ms:
+            return Standing.EXPIRED
+        entry.version = opened.version_no
+        tags: Sequence[str] = ()
+        marks: Sequence[tuple[str, float]] = ()
+        if opened.tags or entry.extra is not None:
+            self._state.bind_tags(scope, entry, opened.tags)
+            tags = ledger_tags(scope, opened.tags)
+            marks = tuple(zip(tags, entry.mark[1:], strict=True)) if tags else ()
+        copy = self._state.ledgers.get(scope.tenant, _EMPTY)
+        if not copy.knows(entry.guard, scope.namespace, marks):
             return None
+        verdict = copy.judge(opened.epoch, opened.seq, scope.namespace, tags)
+        if verdict is Verdict.INVALIDATED:
+            return Standing.INVALIDATED
+        if verdict is Verdict.STALE or is_marked or (opened.soft_at_ms is not None and opened.soft_at_ms <= now_ms):
+            return Standing.STALE
+        return Standing.VALID
+
+    async def _open_again(self, scope: Scope, key: str, blob: bytes, refused: Refused) -> Opened | None:
+        """Open a refused blob under keys read anew, if it names a key unknown here; else report it. None: it stays refused."""
+        if refused.reason is Refusal.UNKNOWN_KEY:
+            renewed = await self._renewed(scope, blob)
+            if renewed is not None:
+                try:
+                    return renewed.open(key, blob[1:])
+                except Refused as again:
+                    refused = again
+        await self._refuse(scope, key, blob, refused)
+        return None
 
     async def _renewed(self, scope: Scope, blob: bytes) -> Channel | None:
         ring = self._state.ring
@@ -159,10 +177,6 @@ class Reader:
         """Count a refusal and tell who listens."""
         scope.counts.refused += 1
         self._state.hooks.emit(EntryRefused(tenant=scope.tenant, namespace=scope.namespace, key=key, reason=refused.reason.value))
-
-    async def _judge(self, scope: Scope, entry: Entry, opened: Opened) -> Verdict:
-        copy = await self.ledger(scope, entry)
-        return copy.judge(opened.epoch, opened.seq, scope.namespace, ledger_tags(scope, opened.tags))
 
     async def ledger(self, scope: Scope, entry: Entry) -> LedgerCopy:
         """Return a ledger copy that may answer for the capture ``entry``: this process's, or read anew."""
