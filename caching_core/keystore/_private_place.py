@@ -80,6 +80,8 @@ def directory_locked(path: Path, *, timeout: float) -> Iterator[None]:
                 time.sleep(_RETRY_SECONDS)
         yield
     finally:
+        # Closing would not do: a process forked meanwhile has a copy of the descriptor, and the lock with it.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 
