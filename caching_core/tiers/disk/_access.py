@@ -8,6 +8,7 @@ attempts before its time ran out (its own process was starved) gets them still.
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,7 @@ _FEWEST_ATTEMPTS: Final = 8
 _FIRST_PAUSE: Final = 0.000_05
 _LONGEST_PAUSE: Final = 0.000_5
 _MOST_REPAIRS: Final = 2
+_OPENING_SECONDS: Final = 5.0
 _FAILURES: Final = (sqlite3.Error, OSError, StoreBusy, FileDamaged)
 
 
@@ -74,14 +76,23 @@ class Access:
         self._forked_badly: str | None = None
         self._closed = False
         _place.own_directory(bounds.directory)
-        try:
-            self.current_pool().lend(lambda _: None)
-        except _FAILURES as error:
-            if failure_of(error) is not Failure.DAMAGED:
-                raise self._unavailable(error) from error
-            self._quarantine(self.current(), error)
-            self.current_pool()
+        self._open_first()
         _hook_forks(self)
+
+    def _open_first(self) -> None:
+        """Open the file where nobody waits for an answer yet."""
+        give_up = time.monotonic() + _OPENING_SECONDS
+        while True:
+            generation = self.current()
+            try:
+                return self.current_pool().lend(lambda _: None)
+            except _FAILURES as error:
+                failure = failure_of(error)
+                if failure is Failure.AWAY or time.monotonic() > give_up:
+                    raise self._unavailable(error) from error
+                if failure is Failure.DAMAGED:
+                    self._quarantine(generation, error)
+                time.sleep(_LONGEST_PAUSE)
 
     # Which file
 

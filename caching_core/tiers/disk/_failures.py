@@ -20,7 +20,7 @@ _PRIMARY: Final = 0xFF
 
 
 class StoreBusy(Exception):
-    """All connections of this process are in use."""
+    """Something of ours, not SQLite's, is in use: all connections of this process, its right to write, the making of a file."""
 
 
 class FileDamaged(Exception):

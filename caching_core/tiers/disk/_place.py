@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from caching_core.errors import ConfigInvalid, TierUnavailable
+from caching_core.tiers.disk._failures import StoreBusy
 
 SIDE_FILES: Final = ("-wal", "-shm")
 
@@ -20,7 +21,6 @@ _CORRUPT: Final = ".corrupt-"
 _DRAFT: Final = ".draft-"
 _QUARANTINED_FILES: Final = 2
 _OTHERS: Final = 0o077
-_LOCK_SECONDS: Final = 0.05
 _DRAFT_SECONDS: Final = 60.0
 
 
@@ -69,6 +69,7 @@ def make_file(path: Path, fill: Callable[[Path], None]) -> None:
     """Make ``path`` once, whoever asks: drafted under another name with mode 0600, filled, then named.
 
     So nobody meets a half-made file, and no descriptor of the named file is ever closed beside SQLite's own.
+    Raises StoreBusy while another makes it.
     """
     with _directory_locked(path.parent):
         if path.exists():
@@ -142,18 +143,13 @@ def _stale(draft: Path) -> bool:
 
 @contextmanager
 def _directory_locked(directory: Path) -> Generator[None]:
-    """Hold the directory's lock, against threads and processes alike; it is held for a moment only."""
+    """Hold the directory's lock, against threads and processes alike, or raise StoreBusy at once."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        give_up = time.monotonic() + _LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > give_up:
-                    raise
-                time.sleep(0.001)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreBusy("another process makes the file") from None
         yield
     finally:
         os.close(descriptor)
