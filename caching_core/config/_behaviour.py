@@ -129,7 +129,7 @@ class AlertsConfig(Group):
     """Where alerts go."""
 
     channels: Annotated[dict[Channel, Annotated[dict[Name, Option], Mapped]], Mapped] = setting(
-        default=FrozenDict(), meaning="per channel its options; texts among them are treated as secrets"
+        default=FrozenDict[str, object](), meaning="per channel its options; texts among them are treated as secrets"
     )
 
 

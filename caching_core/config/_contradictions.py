@@ -25,7 +25,7 @@ def _of_levels(config: "CacheConfig") -> list[str]:
 
 def _of_redis(config: "CacheConfig") -> list[str]:
     l2 = config.l2
-    found = []
+    found: list[str] = []
     if l2.redis_url is None and not config.l3.nodes:
         given: dict[str, object] = {
             "redis_cluster": l2.redis_cluster,
@@ -47,7 +47,7 @@ def _of_redis(config: "CacheConfig") -> list[str]:
 
 def _of_crypto(config: "CacheConfig") -> list[str]:
     crypto = config.crypto
-    found = []
+    found: list[str] = []
     if not crypto.enabled and crypto.pickle != "off":
         found.append(
             f"pickle is {crypto.pickle!r} while security_enabled is false; pickle is never stored in plain frames, set pickle to 'off'"
@@ -67,7 +67,7 @@ def _of_crypto(config: "CacheConfig") -> list[str]:
 
 def _of_tenancy(config: "CacheConfig") -> list[str]:
     tenancy = config.tenancy
-    found = []
+    found: list[str] = []
     if tenancy.tenants is not None and len(set(tenancy.tenants)) < len(tenancy.tenants):
         found.append("tenants names a tenant twice")
     if tenancy.tenant is not None and tenancy.tenants is not None and tenancy.tenant not in tenancy.tenants:
@@ -84,7 +84,7 @@ def _of_tenancy(config: "CacheConfig") -> list[str]:
 
 def _of_lifetimes(config: "CacheConfig") -> list[str]:
     learning, resilience = config.learning, config.resilience
-    found = []
+    found: list[str] = []
     if config.default_ttl is not None and learning.ttl_floor > config.default_ttl * learning.ttl_stretch:
         found.append("ttl_floor is above default_ttl times ttl_stretch; lower the floor, or raise one of the others")
     if resilience.probe_interval > resilience.recovery_timeout:

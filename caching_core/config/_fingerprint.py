@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from typing import cast
 
 from caching_core.config._group import Group
 from caching_core.config._model import CacheConfig
@@ -29,9 +30,9 @@ def _plain(value: object) -> object:
         return _group(value)
     if isinstance(value, Mapping):
         # As pairs: the order of policies decides which one counts.
-        return [[key, _plain(item)] for key, item in value.items()]
+        return [[key, _plain(item)] for key, item in cast("Mapping[object, object]", value).items()]
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item) for item in cast("tuple[object, ...]", value)]
     return value
 
 

@@ -1,8 +1,8 @@
 """The shapes that names and numbers of a configuration must have."""
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Final, Never, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final, Never, TypeVar, cast
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -23,13 +23,14 @@ _UNIX_SCHEMES: Final = frozenset({"unix", "redis+unix"})
 _LAST_PORT: Final = 65535
 
 
+def _refuse(*_args: object, **_kwargs: object) -> Never:
+    raise TypeError("this mapping belongs to a configuration and cannot be changed; build another configuration")
+
+
 class FrozenDict(dict[K, V]):
     """A dict that refuses changes: what a frozen model holds may not move under it."""
 
     __slots__ = ()
-
-    def _refuse(self, *_args: object, **_kwargs: object) -> Never:
-        raise TypeError("this mapping belongs to a configuration and cannot be changed; build another configuration")
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     update = setdefault = pop = popitem = clear = _refuse
@@ -52,8 +53,10 @@ def _freeze(value: Mapping[K, V]) -> FrozenDict[K, V]:
 
 
 def _as_tuple(value: object) -> object:
-    if isinstance(value, list | set | frozenset):
-        return tuple(value) if isinstance(value, list) else tuple(sorted(value, key=repr))
+    if isinstance(value, list):
+        return tuple(cast("list[object]", value))
+    if isinstance(value, set | frozenset):
+        return tuple(sorted(cast("set[object]", value), key=repr))
     return value
 
 
@@ -110,8 +113,9 @@ def _node(url: SecretURL) -> SecretURL:
 
 
 def _sentinel(value: object) -> object:
-    if isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[0], str):
-        return f"{value[0]}:{value[1]}"
+    if isinstance(value, list | tuple):
+        pair = cast("Sequence[object]", value)
+        return f"{pair[0]}:{pair[1]}" if len(pair) == 2 and isinstance(pair[0], str) else pair
     return value
 
 

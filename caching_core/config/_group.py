@@ -1,6 +1,6 @@
 """What all configuration models have in common: frozen, strict, and errors of our own."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -48,5 +48,5 @@ def group(kind: type[Group], meaning: str) -> Any:  # Any: stands for a field of
 
 def flat_name(extra: object) -> str | None:
     """Return the flat key that ``setting`` kept in a field's extra data."""
-    name = extra.get(_FLAT) if isinstance(extra, dict) else None
+    name = cast("dict[str, object]", extra).get(_FLAT) if isinstance(extra, dict) else None
     return name if isinstance(name, str) else None

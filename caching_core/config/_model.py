@@ -25,7 +25,6 @@ from caching_core.config._levels import L1Config, L2Config, L3Config
 from caching_core.config._report import CONTRADICTIONS, invalid
 from caching_core.config._safety import AuditConfig, CryptoConfig, TenancyConfig
 from caching_core.config._sources import collect, explicit, is_switched_off
-from caching_core.errors import ConfigInvalid
 from caching_core.types import CompressionAlgorithm
 
 
@@ -61,7 +60,7 @@ class CacheConfig(Group):
     read_only: bool = setting(default=False, meaning="serve what is there and store nothing", flat="read_only")
     disabled: bool = setting(default=False, meaning="every get is a miss, every set does nothing", flat="disabled")
     policies: Annotated[dict[Pattern, EntryPolicy], Mapped] = setting(
-        default=FrozenDict(),
+        default=FrozenDict[str, EntryPolicy](),
         meaning="settings per namespace (a plain name) or key pattern (with * or ?); the first that fits counts",
         flat="policies",
     )
@@ -93,11 +92,9 @@ class CacheConfig(Group):
         ConfigInvalid, which lists every problem.
         """
         variables = os.environ if environ is None else environ
-        if source is not None and not isinstance(source, CacheConfig | Mapping):
-            raise ConfigInvalid(f"the configuration must be a mapping or a CacheConfig, got {type(source).__name__}")
         if isinstance(source, CacheConfig):
             return cls._checked(explicit(source) | ({"disabled": True} if is_switched_off(variables) else {}), {})
-        collected = collect(source or {}, variables, cls)
+        collected = collect({} if source is None else source, variables, cls)
         return cls._checked(collected.settings, collected.names, collected.problems)
 
     @classmethod

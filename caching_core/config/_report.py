@@ -67,7 +67,7 @@ def shown(text: str) -> str:
 
 
 def _lines(found: Any, model: type[BaseModel], names: Names) -> list[str]:  # Any: pydantic's ErrorDetails is a loose dict
-    context = found.get("ctx") or {}
+    context: dict[str, Any] = found.get("ctx") or {}  # Any: whatever the failed check tells
     if found["type"] == CONTRADICTIONS:
         return list(context["problems"])
     path, fields = _path(found["loc"], model)

@@ -1,7 +1,8 @@
 """Settings of what protects: keys, tenants, roles, audit."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BeforeValidator
 
@@ -51,7 +52,8 @@ def _as_grant(value: object) -> object:
     if isinstance(value, str):
         return {"permission": value}
     if isinstance(value, list | tuple):
-        return dict(zip(("permission", "keys", "effect"), value, strict=False)) if len(value) <= len(Grant.model_fields) else value
+        parts = cast("Sequence[object]", value)
+        return dict(zip(Grant.model_fields, parts, strict=False)) if len(parts) <= len(Grant.model_fields) else parts
     return value
 
 

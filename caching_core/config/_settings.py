@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, EnumType
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -69,7 +69,7 @@ def _type(annotation: object) -> str:
     if origin is Literal:
         return ", ".join(str(choice) for choice in get_args(annotation))
     if isinstance(annotation, EnumType):
-        return ", ".join(str(member.value) for member in list[Enum](annotation))
+        return ", ".join(str(member.value) for member in cast("type[Enum]", annotation))
     if isinstance(annotation, type) and issubclass(annotation, Secret):
         return "secret text"
     return next((word for kind, word in _WORDS.items() if kind in (origin, annotation)), "text")

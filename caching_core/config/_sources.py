@@ -4,7 +4,7 @@ import json
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -26,8 +26,8 @@ _FALSE: Final = frozenset({"0", "false", "no", "off"})
 class Collected:
     """What the sources say together: nested settings, the name each came under, and problems found on the way."""
 
-    settings: dict[str, object] = field(default_factory=dict)
-    names: dict[Path, str] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict[str, object])
+    names: dict[Path, str] = field(default_factory=dict[Path, str])
     problems: tuple[str, ...] = ()
 
 
@@ -66,11 +66,13 @@ def is_switched_off(environ: Mapping[str, str]) -> bool:
     return text in _TRUE
 
 
-def collect(source: Mapping[str, object], environ: Mapping[str, str], model: type[BaseModel]) -> Collected:
+def collect(source: object, environ: Mapping[str, str], model: type[BaseModel]) -> Collected:
     """Merge mapping and environment; the mapping wins, but for ``CACHING_DISABLED``."""
+    if not isinstance(source, Mapping):
+        raise ConfigInvalid(f"the configuration must be a mapping or a CacheConfig, got {type(source).__name__}")
     flat = flat_keys(model)
     code, outside = _Layer(), _Layer()
-    for path, value, name in _of_mapping(source, model, flat, code.problems):
+    for path, value, name in _of_mapping(cast("Mapping[object, object]", source), model, flat, code.problems):
         code.place(path, value, name)
     for path, value, name in _of_environment(environ, model, flat, outside.problems):
         outside.place(path, value, name)
@@ -91,7 +93,7 @@ def _put(merged: Collected, path: Path, value: object, name: str) -> None:
         inner = place.setdefault(part, {})
         if not isinstance(inner, dict):  # the group itself was given as something else; that is the error to report
             return
-        place = inner
+        place = cast("dict[str, object]", inner)
     place[path[-1]] = value
     merged.names[path] = name
 
@@ -121,7 +123,7 @@ def _plain(value: object) -> object:
     if isinstance(value, Group):
         return explicit(value)
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in cast("Mapping[object, object]", value).items()}
     return value
 
 
@@ -136,7 +138,7 @@ def _of_mapping(  # Any: what comes from outside may have keys that are no text
         group = group_type(info.annotation) if info is not None else None
         plain = _plain(value)
         if group is not None and isinstance(plain, dict):
-            yield from _of_group(key, plain, group, flat, problems)
+            yield from _of_group(key, cast("dict[object, object]", plain), group, flat, problems)
         elif info is None and key not in flat:
             problems.append(unknown(key, nearest(key, [*flat, *model.model_fields])))
         else:

@@ -9,9 +9,11 @@ class Waiter(Protocol):
 
     def wake(self) -> None:
         """End the wait; harmless when nobody waits any more."""
+        ...
 
     async def wait(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds; True if woken."""
+        ...
 
 
 class Runtime(Protocol):
@@ -19,12 +21,16 @@ class Runtime(Protocol):
 
     def now(self) -> float:
         """Return monotonic seconds."""
+        ...
 
     async def sleep(self, seconds: float) -> None:
         """Pause this caller only."""
+        ...
 
     def waiter(self) -> Waiter:
         """Make a waiter for the calling thread or task."""
+        ...
 
     def spawn(self, job: Callable[[], Coroutine[Any, Any, object]], *, name: str) -> None:
         """Run ``job`` in the background, apart from the caller; its errors go to the log."""
+        ...

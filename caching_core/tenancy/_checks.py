@@ -5,7 +5,7 @@ Messages name the type, the length or the rule, never the key: it may be somebod
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, cast
 
 from caching_core.config import MAX_TTL, TENANT_FORM, TENANT_RULE, shown
 from caching_core.errors import KeyInvalid, TenantUnknown, TTLInvalid
@@ -54,7 +54,7 @@ def check_tags(tags: object) -> tuple[str, ...]:
         return ()
     if isinstance(tags, str | bytes | bytearray) or not isinstance(tags, Iterable):
         raise KeyInvalid(f'tags must be a list of str, got {type(tags).__name__}; pass tags=["…"]')
-    found = tuple(dict.fromkeys(check_tag(tag) for tag in tags))
+    found = tuple(dict.fromkeys(check_tag(tag) for tag in cast("Iterable[object]", tags)))
     if len(found) > MAX_TAGS:
         raise KeyInvalid(f"an entry has at most {MAX_TAGS} tags, got {len(found)}; tag by group instead of by member")
     return found

@@ -2,7 +2,7 @@
 
 import contextvars
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, ParamSpec, TypeVar
@@ -42,7 +42,7 @@ def current_actor() -> Actor | None:
 
 
 @contextmanager
-def use_tenant(tenant: str | None) -> Iterator[str | None]:
+def use_tenant(tenant: str | None) -> Generator[str | None]:
     """Make ``tenant`` the tenant of the block (None: no tenant); what was before comes back afterwards.
 
     Raises TenantUnknown if the id is out of form; whether it exists is the cache's to say.
@@ -55,7 +55,7 @@ def use_tenant(tenant: str | None) -> Iterator[str | None]:
 
 
 @contextmanager
-def use_actor(actor: Actor | None) -> Iterator[Actor | None]:
+def use_actor(actor: Actor | None) -> Generator[Actor | None]:
     """Make ``actor`` the actor of the block; the one before comes back afterwards."""
     token = _ACTOR.set(actor)
     try:
