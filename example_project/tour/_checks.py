@@ -5,7 +5,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from example_project.tour._crew import ABSENT, CheckFailed, Crew, Member, is_alive
@@ -122,20 +123,29 @@ def corruption_is_a_miss(crew: Crew) -> str:
     """Flip a bit of an entry on disk: a process that has to read it meets a miss, never a wrong value."""
     value = {"text": secrets.token_hex(3000)}
     crew.members[0].call("acme", "set", "damaged", value, ttl=60)
+    with newcomer(crew) as control:
+        expect(control.get("acme", "damaged"), value, "the entry in a new process, before the damage")
     database, place = entry_on_disk(crew.directory)
     with database.open("r+b") as file:
         file.seek(place)
         byte = file.read(1)[0]
         file.seek(place)
         file.write(bytes([byte ^ 0x10]))
-    newcomer = crew.hire()
+    with newcomer(crew) as reader:
+        expect(reader.get("acme", "damaged"), ABSENT, "the damaged entry in a new process")
+        reader.call("acme", "set", "damaged", value, ttl=60)
+        expect(reader.get("acme", "damaged"), value, "the entry written again")
+    return f"1 bit flipped at byte {place} of {database.name}: read before, a miss after, written again it reads well"
+
+
+@contextmanager
+def newcomer(crew: Crew) -> Generator[Member]:
+    """Have one more process, whose memory holds nothing yet."""
+    member = crew.hire()
     try:
-        expect(newcomer.get("acme", "damaged"), ABSENT, "the damaged entry in a new process")
-        newcomer.call("acme", "set", "damaged", value, ttl=60)
-        expect(newcomer.get("acme", "damaged"), value, "the entry written again")
+        yield member
     finally:
-        crew.leave(newcomer)
-    return f"1 bit flipped at byte {place} of {database.name}: a miss in a new process; written again it reads well"
+        crew.leave(member)
 
 
 def entry_on_disk(directory: Path) -> tuple[Path, int]:

@@ -130,6 +130,8 @@ class Crew:
         try:
             for _ in range(size):
                 self.hire()
+            # They have started when they answer: what is timed later does not count their start.
+            self.all("stats", [{}] * size)
         except BaseException:
             self.close()
             raise

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -28,7 +29,7 @@ class Figures:
 
     @property
     def per_request(self) -> float:
-        """Mean microseconds that a request spent in the cache, its loader included."""
+        """Mean microseconds that a request spent in the cache, the loader not counted."""
         return self.nanoseconds / max(1, self.requests) / 1000
 
     @property
@@ -70,7 +71,8 @@ def replay(crew: Crew, console: Console, going_on: Callable[[], bool]) -> Figure
     base = crew.all("stats", [{}] * len(crew.members))
     orders = [{"seed": seed, "requests": BATCH, "tenants": TENANTS} for seed in range(len(crew.members))]
     begun = time.monotonic()
-    with Live(console=console, refresh_per_second=4, transient=False) as live:
+    # Where nobody watches, a table drawn over and over is noise.
+    with Live(console=console, refresh_per_second=4) if console.is_terminal else nullcontext() as live:
         while going_on():
             for answer in crew.all("replay", orders):
                 figures.requests += BATCH
@@ -81,5 +83,6 @@ def replay(crew: Crew, console: Console, going_on: Callable[[], bool]) -> Figure
             figures.hits_l2 = sum(after["hits_l2"] - before["hits_l2"] for after, before in zip(now, base, strict=True))
             figures.entries = sum(after["l1_entries"] for after in now)
             figures.seconds = time.monotonic() - begun
-            live.update(figures.table(len(crew.members)))
+            if live is not None:
+                live.update(figures.table(len(crew.members)))
     return figures

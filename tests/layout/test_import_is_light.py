@@ -8,12 +8,19 @@ import pytest
 
 FORBIDDEN = {"numpy", "pandas", "sklearn", "redis", "hiredis", "httpx", "prometheus_client", "django", "fastapi", "starlette", "celery"}
 ON_USE = {"typer", "rich"}
-PROBE = "import json, sys; import caching_core; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+SHOW = "; import json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+WAYS = {
+    "the package": "import caching_core",
+    # Its names are imported on first use: the promise is nothing if the first use breaks it.
+    "every public name": "import caching_core; [getattr(caching_core, name) for name in caching_core.__all__]",
+}
 
 
-@pytest.fixture(scope="module")
-def loaded(checkout) -> set[str]:
-    done = subprocess.run([sys.executable, "-c", PROBE], cwd=checkout, capture_output=True, text=True, check=True, timeout=60)
+@pytest.fixture(scope="module", params=WAYS.values(), ids=WAYS.keys())
+def loaded(request, checkout) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", request.param + SHOW], cwd=checkout, capture_output=True, text=True, check=True, timeout=60
+    )
     return set(json.loads(done.stdout))
 
 

@@ -42,7 +42,7 @@ class Message:
         return self.text.encode()
 
     @classmethod
-    def FromString(cls, data: bytes) -> "Message":  # noqa: N802 - the same
+    def ParseFromString(cls, data: bytes) -> "Message":  # noqa: N802 - the same
         return cls(data.decode())
 
 

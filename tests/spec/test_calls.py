@@ -81,7 +81,7 @@ async def test_a_serializer_of_the_caller(opened, data):
             return obj.SerializeToString()
 
         def deserialize(self, data: bytes) -> Any:
-            return message.FromString(data)
+            return message.ParseFromString(data)
 
     async with opened() as manager:
         manager.register_serializer("text", Text())

@@ -13,14 +13,16 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from caching_core.errors import ConfigInvalid
+
 Namespace = dict[str, Any]
 Verify = Callable[[Namespace, Any], Awaitable[None]]
 BLOCK = re.compile(r"^#{2,4} (?P<heading>[^\n]+)\n|^```(?P<language>\w*)\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def missing(part: str) -> pytest.MarkDecorator:
+def missing(part: str, refusal: type[Exception] = NotImplementedError) -> pytest.MarkDecorator:
     """Expect a block to fail for want of what ``part`` brings, and for no other reason."""
-    return pytest.mark.xfail(strict=True, reason=part, raises=(AttributeError, ImportError, NotImplementedError))
+    return pytest.mark.xfail(strict=True, reason=part, raises=(AttributeError, ImportError, refusal))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ async def test_block(heading, blocks, opened, data):
         await CASES[heading][0](names, manager)
 
 
-@missing("part 2")
+@missing("part 2", refusal=ConfigInvalid)
 async def test_the_basic_configuration_starts(blocks, tmp_path, monkeypatch):
     monkeypatch.setenv("CACHING_DIRECTORY", str(tmp_path / "cache"))
     names: Namespace = {"__name__": "block"}
