@@ -5,19 +5,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from caching_core.assembly._gate import LogGate, listen
 from caching_core.assembly._keys import key_ring
 from caching_core.assembly._note import note
-from caching_core.audit import AuditLog, EventRecorder
+from caching_core.audit import AuditLog
 from caching_core.codec import Codec
 from caching_core.coherence import Stamps
 from caching_core.config import CacheConfig, fingerprint
-from caching_core.crypto import KeyRing
-from caching_core.engine import Counts, EngineOptions, EngineState, EntryPolicies, MultiLevelCache
+from caching_core.crypto import FLEET, KeyRing, derive
+from caching_core.engine import AuditGate, Counts, EngineOptions, EngineState, EntryPolicies, MultiLevelCache, OpenGate
 from caching_core.errors import ConfigInvalid, TierUnavailable
-from caching_core.events import Cleared, Hooks, Started, Stopped, StoreQuarantined, StoreVoided, TierLost
+from caching_core.events import Hooks, Started, Stopped, StoreQuarantined, StoreVoided, TierLost
 from caching_core.insight import CacheStats
 from caching_core.runtime import BlockingRuntime, LoopRuntime, PeriodicWorker, Runtime, run_sync
-from caching_core.tenancy import current_actor
 from caching_core.tiers import Store, disk
 from caching_core.tiers.disk import DiskEvent, DiskStore
 from caching_core.tiers.disk._place import own_directory
@@ -42,9 +42,16 @@ class Instance:
         self.ring: KeyRing | None = None
         self.audit: AuditLog | None = None
         secret = b""
-        if self.directory is not None and config.crypto.enabled:
-            self.ring, secret = key_ring(config, self.directory, environ=os.environ if environ is None else environ)
+        gate: AuditGate = OpenGate()
+        if self.directory is not None:
+            # Also without security: the audit log seals the names in it, and the cells are keyed alike for all on the directory.
+            ring, secret = key_ring(config, self.directory, environ=os.environ if environ is None else environ)
+            self.ring = ring if config.crypto.enabled else None
         self.stamps = self._stamps(secret)
+        if self.directory is not None and config.audit.enabled:
+            self.audit = AuditLog(self.directory, key=derive(secret, "audit", FLEET))
+            listen(self.audit, self.hooks)
+            gate = LogGate(self.audit)
         memory = None
         if config.l1.enabled:
             memory = MemoryTier(max_entries=config.l1.max_entries, max_bytes=config.l1.max_bytes, policy=config.l1.policy)
@@ -58,14 +65,13 @@ class Instance:
             hooks=self.hooks,
             policies=EntryPolicies(config.policies),
             awake=self.ensure_upkeep,
+            gate=gate,
         )
         self._upkeep = PeriodicWorker(UPKEEP_SECONDS, self._keep_up, name="caching-upkeep") if self.directory is not None else None
         self.blocking_runtime = BlockingRuntime()
         self.loop_runtime = LoopRuntime()
         self.blocking = self._engine(self.blocking_runtime)
         self.loop = self._engine(self.loop_runtime)
-        if self.directory is not None and config.audit.enabled:
-            self.audit = self._audit_log(self.directory, secret)
         self.hooks.emit(Started(fingerprint(config)))
 
     # -- making --------------------------------------------------------------------------------
@@ -114,11 +120,6 @@ class Instance:
         else:
             self.hooks.emit(TierLost("disk", f"upkeep: {event.reason}"))
 
-    def _audit_log(self, directory: Path, secret: bytes) -> AuditLog:
-        log = AuditLog(directory, key=secret)
-        self.hooks.subscribe(EventRecorder(log, actor=_actor))
-        return log
-
     # -- work ----------------------------------------------------------------------------------
 
     def ensure_upkeep(self) -> None:
@@ -137,13 +138,13 @@ class Instance:
             handle.bind_view()
 
     def clear_all(self) -> None:
-        """Invalidate everything of every tenant, on all levels, in one step."""
+        """Invalidate everything of every tenant, on all levels, in one step. Raises AuditUnavailable: then nothing was done."""
+        self.state.gate.admit("clear_all", tenant="", namespace="")
         if self.directory is None:
             self.stamps.touch_all()
         else:
             self.stamps.void(self.stamps.current(), "clear_all")
         self.state.drop_all()
-        self.hooks.emit(Cleared(tenant="", namespace=""))
 
     async def stats(self, store: Store | None) -> CacheStats:
         """Return the figures of this process, and of the store as ``store`` sees it."""
@@ -186,11 +187,6 @@ class Instance:
                 engine.store.close()
         if self.audit is not None:
             self.audit.close()
-
-
-def _actor() -> tuple[str, str]:
-    actor = current_actor()
-    return ("", "") if actor is None else (actor.type, actor.id)
 
 
 def _options(config: CacheConfig) -> EngineOptions:

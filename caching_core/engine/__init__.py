@@ -5,6 +5,7 @@ from caching_core.engine._change import Changer, Current
 from caching_core.engine._counts import Counts
 from caching_core.engine._engine import MultiLevelCache
 from caching_core.engine._explain import Explanation
+from caching_core.engine._gate import AuditGate, OpenGate
 from caching_core.engine._lifetime import Lifetime, lifetime
 from caching_core.engine._load import Loading
 from caching_core.engine._policy import EntryPolicies
@@ -16,6 +17,7 @@ from caching_core.engine._write import Writing
 
 __all__ = [
     "HIGH",
+    "AuditGate",
     "BoundHandle",
     "Changer",
     "Counts",
@@ -28,6 +30,7 @@ __all__ = [
     "Lifetime",
     "Loading",
     "MultiLevelCache",
+    "OpenGate",
     "Request",
     "Scope",
     "Strategies",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from caching_core.engine._read import ledger_tags
 from caching_core.engine._scope import EngineState, Scope
 from caching_core.engine._write import Writer
-from caching_core.events import Cleared
+from caching_core.errors import TierUnavailable
 from caching_core.tenancy import check_key, check_tags
 from caching_core.tiers import BumpNamespace, BumpTags, Store
 from caching_core.types import Invalidated
@@ -67,13 +67,16 @@ class Invalidator:
         if state.options.disabled:
             return Invalidated(0)
         self._writer.refuse_if_read_only()
+        state.gate.admit("clear", tenant=scope.tenant, namespace=scope.namespace)
         scope.counts.invalidations += 1
         try:
             if self._store is not None:
                 await self._store.mutate([], [BumpNamespace(scope.tenant, scope.namespace)])
+        except TierUnavailable:
+            state.gate.failed("clear", tenant=scope.tenant, namespace=scope.namespace)
+            raise
         finally:
             state.stamps.touch_namespace(scope.cells)
             if state.memory is not None and scope.partition is not None:
                 state.memory.clear(scope.partition)
-        state.hooks.emit(Cleared(tenant=scope.tenant, namespace=scope.namespace))
         return Invalidated(1)

@@ -11,6 +11,7 @@ from caching_core.coherence import Cells, Extra, LedgerCopy, Stamps
 from caching_core.crypto import KeyRing
 from caching_core.engine._counts import Counts
 from caching_core.engine._flight import Flights
+from caching_core.engine._gate import AuditGate
 from caching_core.engine._policy import EntryPolicies
 from caching_core.engine._strategy import Strategies
 from caching_core.events import Hooks
@@ -65,7 +66,7 @@ class EngineState:
     """What the blocking and the loop engine of one process share: plain, synchronous, thread-safe."""
 
     __slots__ = (
-        "_mutex", "alone", "awake", "codec", "flights", "handles", "hooks", "ledgers", "memory", "now", "options",
+        "_mutex", "alone", "awake", "codec", "flights", "gate", "handles", "hooks", "ledgers", "memory", "now", "options",
         "policies", "ring", "scopes", "stamps", "strategies",
     )  # fmt: skip
 
@@ -80,6 +81,7 @@ class EngineState:
         hooks: Hooks,
         policies: EntryPolicies,
         awake: Callable[[], None],
+        gate: AuditGate,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.options = options
@@ -89,6 +91,7 @@ class EngineState:
         self.ring = ring
         self.hooks = hooks
         self.policies = policies
+        self.gate = gate
         self.awake = awake  # starts the process's background work, if it does not run
         self.strategies = Strategies()
         self.now = now
