@@ -11,12 +11,12 @@ from caching_core.sync import SyncCacheManager
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """A started manager's bound methods."""
+    """A started manager's bound methods; ``fill`` loads a key, value and tag ("" for none)."""
 
     get: Callable[[str], object]
     put: Callable[[str, object], object]
     invalidate_tag: Callable[[str], object]
-    put_tagged: Callable[[str, object, str], object]
+    fill: Callable[[str, object, str], object]
     stats: Callable[[], CacheStats]
 
     def confirm(self, values: Mapping[str, object]) -> None:
@@ -46,6 +46,7 @@ def open_ours(directory: Path, **settings: object) -> Iterator[Ours]:
             handle.get,
             handle.set,
             handle.invalidate_tags,
-            lambda key, value, tag: handle.set(key, value, tags=(tag,)),
+            # A load, not a set: sets of other keys may end an entry whose stamp cell they share, loads never do.
+            lambda key, value, tag: handle.get_or_set(key, lambda: value, tags=(tag,) if tag else ()),
             manager.stats,
         )

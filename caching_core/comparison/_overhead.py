@@ -40,7 +40,7 @@ def fill_ours(directory: Path) -> Callable[[list[str], list[str]], Opened]:
         stack = ExitStack()
         ours = stack.enter_context(open_ours(directory, cache_levels=1, l1_max_size=len(names) + 1, l1_max_bytes=2**32))
         for name, value in zip(names, values, strict=True):
-            ours.put(name, value)
+            ours.fill(name, value, "")
         return Opened(ours.get, ours.put, stack.close)
 
     return fill

@@ -25,10 +25,14 @@ def run_growth(plan: Plan) -> Iterator[Row]:
             ours = stack.enter_context(open_ours(place, cache_levels=1, l1_max_size=size + 1, l1_max_bytes=2**33))
             caches[size], dicts[size] = ours, {}
             for name, value in ((name, text_value(number)) for number, name in enumerate(_names(size))):
-                ours.put_tagged(name, value, "all")
+                ours.fill(name, value, "all")
                 dicts[size][name] = value
-        yield from _zipf(plan, caches)
-        yield from _uniform(plan, caches, dicts)
+        before = {size: ours.stats() for size, ours in caches.items()}
+        rows = [*_zipf_gets(plan, caches), *_uniform_gets(plan, caches, dicts)]
+        for size, ours in caches.items():
+            ours.confirm_only_l1(before[size])
+        yield from rows
+        yield from _zipf_sets(plan, caches)
         yield from _tags(plan, caches)
 
 
@@ -40,12 +44,18 @@ def _reads(plan: Plan) -> int:
     return min(_READS, plan.reads * 10)
 
 
-def _zipf(plan: Plan, caches: dict[int, Ours]) -> Iterator[Row]:
-    drawn = {size: zipf_keys(_names(size), _reads(plan)) for size in caches}
-    gets = [reading(str(size), ours.get, drawn[size]) for size, ours in caches.items()]
-    yield from _beside_smallest(plan, "Zipf get", plan.measure("growth: Zipf get", gets))
-    sets = [writing(str(size), ours.put, drawn[size], text_value(0)) for size, ours in caches.items()]
-    yield from _beside_smallest(plan, "Zipf set", plan.measure("growth: Zipf set", sets))
+def _zipf_gets(plan: Plan, caches: dict[int, Ours]) -> Iterator[Row]:
+    subjects = [reading(str(size), ours.get, _drawn(plan, size)) for size, ours in caches.items()]
+    yield from _beside_smallest(plan, "Zipf get", plan.measure("growth: Zipf get", subjects))
+
+
+def _zipf_sets(plan: Plan, caches: dict[int, Ours]) -> Iterator[Row]:
+    subjects = [writing(str(size), ours.put, _drawn(plan, size), text_value(0)) for size, ours in caches.items()]
+    yield from _beside_smallest(plan, "Zipf set", plan.measure("growth: Zipf set", subjects))
+
+
+def _drawn(plan: Plan, size: int) -> list[str]:
+    return zipf_keys(_names(size), _reads(plan))
 
 
 def _beside_smallest(plan: Plan, what: str, figures: dict[str, Series]) -> Iterator[Row]:
@@ -62,7 +72,7 @@ def _beside_smallest(plan: Plan, what: str, figures: dict[str, Series]) -> Itera
         )
 
 
-def _uniform(plan: Plan, caches: dict[int, Ours], dicts: dict[int, dict[str, object]]) -> Iterator[Row]:
+def _uniform_gets(plan: Plan, caches: dict[int, Ours], dicts: dict[int, dict[str, object]]) -> Iterator[Row]:
     ends = (plan.growth_sizes[0], plan.growth_sizes[-1])
     drawn = {size: uniform_keys(_names(size), _reads(plan)) for size in ends}
     subjects: list[Subject] = []

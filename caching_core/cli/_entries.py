@@ -1,0 +1,123 @@
+"""Commands on single entries: get, set, delete, inspect."""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from caching_core.cli._options import ConfigFile, Directory, DryRun, Json, Namespace, Tenant
+from caching_core.cli._output import FINDING, FINE, Output, json_ready, shown
+from caching_core.cli._session import Session
+from caching_core.errors import ValueNotKept
+from caching_core.tenancy import check_tags, check_ttl
+from caching_core.types import MISSING, UNSET, Unset
+
+
+def get(
+    key: Annotated[str, typer.Argument(help="The key.", show_default=False)],
+    *,
+    directory: Directory = None,
+    namespace: Namespace = None,
+    tenant: Tenant = None,
+    config: ConfigFile = None,
+    as_json: Json = False,
+) -> int:
+    """Print the value under KEY; exit 1 on a miss."""
+    output = Output(as_json=as_json)
+    with Session(directory, namespace, tenant, config).handle() as handle:
+        value = handle.get(key, MISSING)
+    found = value is not MISSING
+    if as_json:
+        output.data({"key": key, "found": found, "type": type(value).__name__ if found else None, "value": value if found else None})
+    elif not found:
+        output.note(f"miss: {key} (caching inspect says why)")
+    elif isinstance(value, bytes) and not output.console.is_terminal:
+        sys.stdout.buffer.write(value)
+    else:
+        output.line(value if isinstance(value, str) else shown(value))
+    return FINE if found else FINDING
+
+
+def set_value(
+    key: Annotated[str, typer.Argument(help="The key.", show_default=False)],
+    value: Annotated[str, typer.Argument(help="The value, as text.", show_default=False)],
+    *,
+    json_value: Annotated[bool, typer.Option("--json-value", help="VALUE is JSON.")] = False,
+    ttl: Annotated[float | None, typer.Option("--ttl", help="Lifetime in seconds.", show_default="the configured one")] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.", show_default=False)] = None,
+    directory: Directory = None,
+    namespace: Namespace = None,
+    tenant: Tenant = None,
+    config: ConfigFile = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> int:
+    """Keep VALUE under KEY."""
+    output = Output(as_json=as_json)
+    kept = _parsed(value) if json_value else value
+    check_tags(tags or ())
+    lifetime: float | Unset | None = UNSET if ttl is None else check_ttl(ttl)
+    with Session(directory, namespace, tenant, config).handle() as handle:
+        if dry_run:
+            there = handle.explain(key).hit
+            done = False
+        else:
+            done = bool(handle.set(key, kept, ttl=lifetime, tags=tuple(tags or ())))
+            there = done
+    if as_json:
+        output.data({"key": key, "set": done, "dry_run": dry_run, "there": there, "type": type(kept).__name__, "tags": tags or []})
+    elif dry_run:
+        output.line(f"would {'replace' if there else 'set'} {key} ({type(kept).__name__})")
+    else:
+        output.line(f"set {key}" if done else f"not set: {key} (caching doctor says what is wrong)")
+    return FINE if done or dry_run else FINDING
+
+
+def delete(
+    keys: Annotated[list[str], typer.Argument(help="The keys.", show_default=False)],
+    *,
+    directory: Directory = None,
+    namespace: Namespace = None,
+    tenant: Tenant = None,
+    config: ConfigFile = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> int:
+    """Delete KEYS; what was not there is said and no error."""
+    output = Output(as_json=as_json)
+    there: dict[str, bool] = {}
+    with Session(directory, namespace, tenant, config).handle() as handle:
+        for key in dict.fromkeys(keys):
+            there[key] = handle.explain(key).hit if dry_run else bool(handle.delete(key))
+    if as_json:
+        output.data({"deleted": {} if dry_run else there, "dry_run": dry_run, "there": there})
+    for key, was_there in there.items():
+        verb = "would delete" if dry_run else "deleted"
+        output.line(f"{verb} {key}" if was_there else f"not there: {key}")
+    return FINE
+
+
+def inspect(
+    key: Annotated[str, typer.Argument(help="The key.", show_default=False)],
+    *,
+    directory: Directory = None,
+    namespace: Namespace = None,
+    tenant: Tenant = None,
+    config: ConfigFile = None,
+    as_json: Json = False,
+) -> int:
+    """Say where KEY stands, how it is kept and for how long, or why it is a miss."""
+    output = Output(as_json=as_json)
+    with Session(directory, namespace, tenant, config).handle() as handle:
+        explanation = handle.explain(key).as_dict()
+    output.pairs(f"Entry {key}", {name: json_ready(value) for name, value in explanation.items()})
+    return FINE
+
+
+def _parsed(text: str) -> object:
+    try:
+        value: object = json.loads(text)
+    except json.JSONDecodeError as cause:
+        raise ValueNotKept(f"VALUE is no JSON: {cause.msg} at character {cause.pos}; quote it, or leave --json-value out") from cause
+    return value

@@ -1,0 +1,78 @@
+"""From the options that commands share to a configuration, a manager and a handle."""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from caching_core.config import CacheConfig
+from caching_core.errors import ConfigInvalid, TenantUnknown
+from caching_core.sync import SyncCacheManager, SyncTenantCache
+from caching_core.tenancy import TenantPolicy, check_namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Which cache a command works on: the settings' file, the environment's ``CACHING_*``, then the options."""
+
+    directory: Path | None = None
+    namespace: str | None = None
+    tenant: str | None = None
+    config_file: Path | None = None
+
+    def config(self, **overrides: object) -> CacheConfig:
+        """Return the configuration; the ports that a serving process opens stay closed."""
+        config = CacheConfig.build(read_settings(self.config_file) if self.config_file else {})
+        changes: dict[str, object] = {"metrics_port": None, **overrides}
+        if self.directory is not None:
+            changes["directory"] = str(self.directory)
+        return config.replace(changes)
+
+    def where(self, config: CacheConfig) -> tuple[str, str]:
+        """Return tenant and namespace to work on; TenantUnknown where there are several tenants and none was named."""
+        try:
+            tenant = TenantPolicy(config).resolve(self.tenant)
+        except TenantUnknown:
+            if self.tenant is not None or not config.tenancy.tenants:
+                raise
+            raise TenantUnknown(f"this cache has tenants ({', '.join(config.tenancy.tenants)}); say which with --tenant") from None
+        return tenant, config.namespace if self.namespace is None else check_namespace(self.namespace)
+
+    @contextmanager
+    def manager(self, **overrides: object) -> Iterator[SyncCacheManager]:
+        """Start a manager and close it at the end."""
+        with SyncCacheManager(self.config(**overrides)) as manager:
+            yield manager
+
+    @contextmanager
+    def handle(self, **overrides: object) -> Iterator[SyncTenantCache]:
+        """Start a manager and bind it to the tenant and namespace of the options."""
+        config = self.config(**overrides)
+        tenant, namespace = self.where(config)
+        with SyncCacheManager(config) as manager:
+            yield manager.tenant(tenant, namespace=namespace)
+
+
+def read_settings(path: Path) -> Mapping[str, object]:
+    """Read a settings file, JSON or TOML by its ending; ConfigInvalid says what is wrong with it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigInvalid(f"settings file {path} does not exist") from None
+    except (OSError, UnicodeDecodeError) as cause:
+        raise ConfigInvalid(f"settings file {path} cannot be read: {cause}") from cause
+    try:
+        if path.suffix == ".toml":
+            settings: object = tomllib.loads(text)
+        elif path.suffix == ".json":
+            settings = json.loads(text)
+        else:
+            raise ConfigInvalid(f"settings file {path} must end in .json or .toml")
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as cause:
+        # The parsers' messages name line and column, and quote at most a character.
+        raise ConfigInvalid(f"settings file {path} is malformed: {cause}") from cause
+    if not isinstance(settings, dict):
+        raise ConfigInvalid(f"settings file {path} must hold one object of settings, not a {type(settings).__name__}")
+    return settings

@@ -1,0 +1,81 @@
+import pytest
+
+
+def by_name(ran):
+    return {check["check"]: check for check in ran.data["checks"]}
+
+
+def test_a_sound_cache_has_no_finding(caching):
+    done = caching("doctor", "--json")
+    assert done.code == 0, done.out
+    checks = by_name(done)
+    proved = {"configuration", "folder", "disk tier", "keys", "memory tier", "coherence", "tags", "stamps", "audit log", "clock", "space"}
+    assert proved <= set(checks)
+    assert all(checks[name]["status"] == "ok" for name in proved), done.out
+    again = caching("doctor", fresh=True)
+    assert again.code == 0
+    assert "0 findings" in again.out
+
+
+def test_doctor_leaves_nothing_behind(caching):
+    caching("set", "mine", "1")
+    assert caching("doctor").code == 0
+    assert caching("get", "mine").out == "1\n"
+    assert caching("get", "tagged", "--namespace", "caching-doctor").code == 1
+
+
+def test_an_open_folder_is_found_with_its_fix(caching, tmp_path):
+    assert caching("set", "a", "1").code == 0
+    (tmp_path / "cache").chmod(0o755)
+    done = caching("doctor", "--json")
+    assert done.code == 1
+    found = by_name(done)["folder"]
+    assert found["status"] == "finding"
+    assert found["fix"].startswith("chmod 700")
+    (tmp_path / "cache").chmod(0o700)
+    assert caching("doctor").code == 0
+
+
+def test_an_open_file_is_found(caching, tmp_path):
+    caching("set", "a", "1")
+    (tmp_path / "cache" / "key").chmod(0o644)
+    done = caching("doctor", "--json")
+    assert done.code == 1
+    assert by_name(done)["files"]["seen"].endswith("key")
+
+
+def test_another_key_in_the_folder_is_found(caching):
+    caching("set", "a", "1")
+    done = caching("doctor", "--json", env={"CACHING_ENCRYPTION_KEYS": "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="})
+    assert done.code == 1
+
+
+def test_a_bad_setting_is_a_finding(caching, tmp_path):
+    (tmp_path / "a.json").write_text('{"l1_policy": "fastest"}')
+    done = caching("doctor", "--config", "a.json", "--json")
+    assert done.code == 1
+    assert by_name(done)["configuration"]["status"] == "finding"
+
+
+@pytest.mark.parametrize(
+    ("text", "absent", "present"),
+    [
+        ('{"cache_levels": 1}', {"disk tier", "folder", "stamps"}, {"memory tier"}),
+        ('{"l1_enabled": false}', {"memory tier", "coherence"}, {"disk tier", "tags"}),
+        ('{"tenants": ["acme", "other"]}', set(), {"disk tier", "memory tier"}),
+        ('{"security_enabled": false}', {"keys"}, {"disk tier"}),
+        ('{"read_only": true}', {"disk tier"}, {"round trip"}),
+    ],
+)
+def test_other_set_ups_are_proved_as_far_as_they_go(caching, tmp_path, text, absent, present):
+    (tmp_path / "a.json").write_text(text)
+    done = caching("doctor", "--config", "a.json", "--json")
+    assert done.code == 0, done.out
+    assert present <= set(by_name(done))
+    assert not absent & set(by_name(done))
+
+
+def test_the_switch_is_a_finding(caching):
+    done = caching("doctor", "--json", env={"CACHING_DISABLED": "1"})
+    assert done.code == 1
+    assert by_name(done)["switch"]["fix"].startswith("unset CACHING_DISABLED")

@@ -1,0 +1,162 @@
+import json
+
+import pytest
+
+
+def test_what_is_set_is_got_by_another_process(caching):
+    assert caching("set", "user:1", "Ada", fresh=True).code == 0
+    got = caching("get", "user:1", fresh=True)
+    assert (got.code, got.out) == (0, "Ada\n")
+    assert caching("get", "user:1", "--json").data == {"key": "user:1", "found": True, "type": "str", "value": "Ada"}
+
+
+def test_a_miss_exits_1_and_says_so_on_stderr(caching):
+    missed = caching("get", "nothing")
+    assert (missed.code, missed.out) == (1, "")
+    assert "miss: nothing" in missed.err
+    as_json = caching("get", "nothing", "--json")
+    assert as_json.code == 1
+    assert as_json.data == {"key": "nothing", "found": False, "type": None, "value": None}
+
+
+@pytest.mark.parametrize("text", ["null", "false", "0", '""', "[1, 2.5]", '{"a": {"b": ["ü"]}}'])
+def test_json_values_come_back_equal(caching, text):
+    assert caching("set", "k", text, "--json-value").code == 0
+    got = caching("get", "k", "--json")
+    assert got.code == 0
+    assert got.data["value"] == json.loads(text)
+
+
+def test_tags_and_tenants_and_namespaces_are_honoured(caching):
+    caching("set", "k", "one", "--tag", "red", "--tenant", "acme")
+    caching("set", "k", "two", "--tenant", "acme", "--namespace", "pages")
+    caching("set", "k", "three", "--tenant", "other", "--tag", "red")
+    assert caching("invalidate", "red", "--tenant", "acme").code == 0
+    assert caching("get", "k", "--tenant", "acme").code == 1
+    assert caching("get", "k", "--tenant", "acme", "--namespace", "pages").out == "two\n"
+    assert caching("get", "k", "--tenant", "other").out == "three\n"
+
+
+def test_delete_says_what_was_there(caching):
+    caching("set", "a", "1")
+    deleted = caching("delete", "a", "b")
+    assert (deleted.code, deleted.out) == (0, "deleted a\nnot there: b\n")
+    assert caching("get", "a").code == 1
+
+
+def test_a_dry_run_changes_nothing(caching):
+    caching("set", "a", "1", "--tag", "red")
+    assert caching("set", "a", "2", "--dry-run").out == "would replace a (str)\n"
+    assert caching("set", "b", "2", "--dry-run").out == "would set b (str)\n"
+    assert caching("delete", "a", "b", "--dry-run").out == "would delete a\nnot there: b\n"
+    assert caching("invalidate", "red", "--dry-run").out == "would invalidate: red\n"
+    assert caching("clear", "--dry-run").out == "would clear tenant main, namespace default\n"
+    assert caching("get", "a").out == "1\n"
+    assert caching("get", "b").code == 1
+
+
+def test_clear_asks_and_ends_one_namespace(caching):
+    caching("set", "a", "1")
+    caching("set", "a", "2", "--namespace", "pages")
+    refused = caching("clear")
+    assert refused.code == 2
+    assert "--yes" in refused.err
+    assert caching("get", "a").code == 0
+    assert caching("clear", "--yes").code == 0
+    assert caching("get", "a").code == 1
+    assert caching("get", "a", "--namespace", "pages").code == 0
+
+
+def test_a_lifetime_ends(caching):
+    assert caching("set", "a", "1", "--ttl", "0").code == 0
+    assert caching("get", "a").code == 1
+
+
+def test_inspect_explains_hits_and_misses(caching):
+    caching("set", "a", "1", "--tag", "red", "--ttl", "1000")
+    found = caching("inspect", "a", "--json").data
+    assert found["hit"] is True
+    assert found["tags"] == ["red"]
+    assert found["sealed"] is True
+    missed = caching("inspect", "b")
+    assert missed.code == 0
+    assert "hit: no" in missed.out
+
+
+def test_stats_shows_the_store(caching):
+    caching("set", "a", "1")
+    caching("set", "b", "1")
+    figures = caching("stats", "--json").data
+    assert figures["l2_entries"] == 2
+    assert figures["l2_bytes"] > 0
+    assert "l2_entries: 2" in caching("stats").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("get",), "Missing argument"),
+        (("frobnicate",), "No such command"),
+        (("set", "a", "1", "--ttl", "-1"), "ttl must be from 0"),
+        (("set", "a", "1", "--ttl", "nan"), "ttl must be from 0"),
+        (("set", "a", "1", "--ttl", "soon"), "as a number"),
+        (("set", "a", "{", "--json-value"), "VALUE is no JSON"),
+        (("set", "a", "1", "--tag", "@all"), "tag may not start with '@'"),
+        (("get", "k" * 5000), "key"),
+        (("get", ""), "key"),
+        (("get", "k", "--tenant", "Bad Tenant"), "is not a tenant id"),
+        (("get", "k", "--namespace", "@own"), "namespace may not start with '@'"),
+        (("get", "k", "--config", "none.json"), "none.json does not exist"),
+    ],
+)
+def test_wrong_usage_exits_2_and_says_why(caching, arguments, says):
+    refused = caching(*arguments, fresh=arguments[0] == "frobnicate")
+    assert refused.code == 2
+    assert refused.out == ""
+    assert says in " ".join(refused.err.split())
+    assert "Traceback" not in refused.err
+
+
+def test_settings_come_from_a_file_and_options_win(caching, tmp_path):
+    (tmp_path / "a.toml").write_text('namespace = "shop"\ntenants = ["acme", "other"]\n')
+    (tmp_path / "a.json").write_text('{"namespace": "shop", "tenant": "acme"}')
+    which = caching("get", "k", "--config", "a.toml")
+    assert which.code == 2
+    assert "acme, other" in which.err
+    assert "--tenant" in which.err
+    assert caching("set", "k", "v", "--config", "a.toml", "--tenant", "acme").code == 0
+    assert caching("get", "k", "--config", "a.json").out == "v\n"
+    assert caching("get", "k", "--config", "a.json", "--namespace", "default").code == 1
+    assert caching("get", "k", "--config", "a.json", "--directory", "elsewhere").code == 1
+    assert caching("get", "k", "--config", "a.toml", "--tenant", "third").code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("a.json", '{"l1_max_sise": 5}', "l1_max_size"),
+        ("a.json", "{", "is malformed"),
+        ("a.toml", "a = = 1", "is malformed"),
+        ("a.json", "[1]", "must hold one object"),
+        ("a.yaml", "a: 1", "must end in .json or .toml"),
+    ],
+)
+def test_a_bad_settings_file_is_refused(caching, tmp_path, name, text, says):
+    (tmp_path / name).write_text(text)
+    refused = caching("get", "k", "--config", name)
+    assert refused.code == 2
+    assert says in refused.err
+
+
+def test_plain_lines_without_a_terminal_and_no_colours(caching):
+    for arguments in (("stats",), ("inspect", "a"), ("doctor",), ("--help",)):
+        for env in ({}, {"NO_COLOR": "1"}):
+            assert "\x1b" not in caching(*arguments, env=env).out
+
+
+def test_a_secret_never_reaches_the_output(caching, tmp_path):
+    secret = "correct horse battery staple"
+    (tmp_path / "a.json").write_text(json.dumps({"encryption_key": secret, "cache_levels": "many"}))
+    refused = caching("get", "k", "--config", "a.json")
+    assert refused.code == 2
+    assert secret not in refused.err + refused.out
