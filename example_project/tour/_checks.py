@@ -1,5 +1,6 @@
 """The checks of the tour: each does something with several processes and says what it saw."""
 
+import json
 import secrets
 import sqlite3
 import subprocess
@@ -219,11 +220,14 @@ def audit_verifies(crew: Crew) -> str:
     """Verify the chain of audit records of this directory."""
     for member in crew.members:
         member.order("flush_audit")
-    command = [sys.executable, "-m", "caching_core.cli", "audit", "verify", "--directory", str(crew.directory)]
+    command = [sys.executable, "-m", "caching_core.cli", "audit", "verify", "--json", "--directory", str(crew.directory)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    words = " ".join((done.stdout + done.stderr).split())
-    expect(done.returncode, 0, f"caching audit verify said: {words}; its exit code")
-    return words
+    if done.returncode != 0:
+        raise CheckFailed(f"caching audit verify ended with {done.returncode}: {' '.join((done.stdout + done.stderr).split())}")
+    found = json.loads(done.stdout)
+    if found["records"] < ROUNDS:
+        raise CheckFailed(f"{found['records']} records, though the tour cleared a tenant {ROUNDS} times")
+    return f"{found['status']}: {found['records']} records in one chain, {found['checkpoints']} signed checkpoints"
 
 
 CHECKS: tuple[tuple[str, Check], ...] = (
