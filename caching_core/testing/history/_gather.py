@@ -1,0 +1,98 @@
+"""Histories of many processes, sorted into what the checker asks for: reads, writes and acknowledgements per key."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from caching_core.testing.history._record import Kind, Scope, read_history
+
+
+@dataclass(slots=True)
+class KeyEvents:
+    """Everything about one key. Times in nanoseconds.
+
+    ``committed`` version -> earliest moment it could be read; ``visible`` version -> moment from which every
+    load finds it; ``acks`` (moment, version, process, whether by a group); ``reads`` (begin, end, version, deadline,
+    foreign, tier, process); ``invalidations`` (begin, end, process, whether of a group).
+    """
+
+    committed: dict[int, int] = field(default_factory=dict)
+    visible: dict[int, int] = field(default_factory=dict)
+    acks: list[tuple[int, int, int, bool]] = field(default_factory=list)
+    reads: list[tuple[int, int, int, int, int, int, int]] = field(default_factory=list)
+    invalidations: list[tuple[int, int, int, bool]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Histories:
+    """The events of all processes by key, fault windows, and plain counts."""
+
+    keys: dict[int, KeyEvents] = field(default_factory=lambda: defaultdict(KeyEvents))
+    faults: list[tuple[int, int]] = field(default_factory=list)
+    reads: int = 0
+    writes: int = 0
+    misses: int = 0
+    invalidations: int = 0
+    errors: int = 0
+
+
+def gather(paths: Iterable[Path]) -> Histories:
+    """Read histories and settle which versions each invalidation acknowledged."""
+    found = Histories()
+    members: dict[tuple[int, int], list[int]] = defaultdict(list)
+    groups: list[tuple[int, int, int, int, int]] = []
+    for path in paths:
+        process, records = read_history(path)
+        for record in records:
+            begin, end, version, aux, key, flag, detail, kind = record
+            if kind == Kind.READ:
+                found.keys[key].reads.append((begin, end, version, aux, flag, detail, process))
+            elif kind == Kind.WRITE:
+                _wrote(found, process, key, version, begin, end, aux)
+            elif kind == Kind.INVALIDATION:
+                groups.append((detail, key, begin, end, process))
+            elif kind == Kind.MEMBER:
+                members[detail, aux].append(key)
+            else:
+                _counted(found, kind, begin, end)
+    found.invalidations = len(groups)
+    for scope, name, begin, end, process in groups:
+        for key in (name,) if scope == Scope.KEY else members[scope, name]:
+            found.keys[key].invalidations.append((begin, end, process, scope != Scope.KEY))
+    for events in found.keys.values():
+        _acknowledge(events)
+    found.reads = sum(len(events.reads) for events in found.keys.values())
+    found.writes = sum(len(events.committed) for events in found.keys.values())
+    return found
+
+
+def _counted(found: Histories, kind: int, begin: int, end: int) -> None:
+    if kind == Kind.MISS:
+        found.misses += 1
+    elif kind == Kind.FAULT:
+        found.faults.append((begin, end))
+    else:
+        found.errors += 1
+
+
+def _wrote(found: Histories, process: int, key: int, version: int, begin: int, acked: int, visible: int) -> None:  # noqa: PLR0917 -- the fields of a record, in its order
+    events = found.keys[key]
+    events.committed[version] = min(begin, events.committed.get(version, begin))
+    if visible or acked:
+        seen = visible or acked
+        events.visible[version] = min(seen, events.visible.get(version, seen))
+    if acked:
+        events.acks.append((acked, version, process, False))
+
+
+def _acknowledge(events: KeyEvents) -> None:
+    """Let each invalidation acknowledge, when it returned, the versions that were visible when it began."""
+    waiting = sorted((moment, version) for version, moment in events.visible.items())
+    highest, at = 0, 0
+    for begin, end, process, by_group in sorted(events.invalidations):
+        while at < len(waiting) and waiting[at][0] <= begin:
+            highest = max(highest, waiting[at][1])
+            at += 1
+        if highest:
+            events.acks.append((end, highest, process, by_group))
