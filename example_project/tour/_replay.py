@@ -50,7 +50,7 @@ class Figures:
     def table(self, processes: int) -> Table:
         """Return the figures as a table."""
         table = Table(title=f"session workload, {processes} processes, {len(TENANTS)} tenants", title_justify="left")
-        for head in ("requests", "hit ratio", "L1", "L2", "loads", "us per request", "requests/s", "L1 entries"):
+        for head in ("requests", "hit ratio", "L1", "L2", "loads", "us/request", "req/s", "L1 entries"):
             table.add_column(head, justify="right")
         table.add_row(
             f"{self.requests:,}",

@@ -24,7 +24,7 @@ Order = dict[str, Any]  # JSON, as the crew wrote it
 
 def settings(directory: str) -> dict[str, Any]:  # a configuration mapping holds values of any type
     """Return the configuration that every process of the tour shares."""
-    return {"directory": directory, "l1_max_size": 5_000, "cache_levels": 2}
+    return {"directory": directory, "l1_max_size": 5_000, "disk_max_bytes": 256 << 20}
 
 
 class Worker:
