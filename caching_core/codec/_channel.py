@@ -243,7 +243,7 @@ class Channel:
         raw = body[end:]
         if compressor:
             raw = self._codec.compressor.decompress(compressor, raw, raw_len)
-        if len(raw) != raw_len or end > len(body):
+        if len(raw) != raw_len or raw_len > self._codec.max_value_bytes or end > len(body):
             raise Refused(Refusal.LENGTH)
         epoch, seq, tags, schema, user, stored_key = meta
         if schema is not None:

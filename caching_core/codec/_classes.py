@@ -97,9 +97,9 @@ def _describe_model(cls: Any, name: str) -> KnownClass:
     def dump(value: Any) -> list[Any]:
         state = value.__getstate__()
         beyond = state["__dict__"].keys() - fields
-        if beyond or state["__pydantic_private__"]:
+        if beyond or state.get("__pydantic_private__"):
             raise ValueNotKept(f"a {cls.__qualname__} holds private or cached attributes, which would be lost; make them fields")
-        return [state["__dict__"], state["__pydantic_extra__"], sorted(state["__pydantic_fields_set__"])]
+        return [state["__dict__"], state.get("__pydantic_extra__"), sorted(state["__pydantic_fields_set__"])]
 
     def load(parts: list[Any]) -> Any:
         values, extra, fields_set = parts

@@ -1,5 +1,6 @@
 """Values to bytes and back: which serialiser, how large, how compressed, and how a value is kept in memory."""
 
+import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, Protocol
 
@@ -22,6 +23,17 @@ _JSON: Final = int(SerializerId.JSON)
 _INT: Final = int(SerializerId.INT)
 _USER: Final = int(SerializerId.USER)
 _MAX_INT: Final = 1 << 63
+_UNDECODABLE: Final = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    MemoryError,
+    ImportError,
+    struct.error,
+)
 
 
 class Payload(Protocol):
@@ -138,7 +150,7 @@ class Codec:
                 raise Refused(Refusal.VALUE) from None
         try:
             return load(payload.raw)
-        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError, MemoryError, ImportError):
+        except _UNDECODABLE:
             raise Refused(Refusal.VALUE) from None
 
     def loader(self, payload: Payload) -> Thaw:

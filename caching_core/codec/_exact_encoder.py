@@ -11,7 +11,7 @@ from caching_core.codec._leaf_types import CLASS, CONTAINER_TAGS, LEAF_PACKERS, 
 from caching_core.codec._wire import Wire, nesting_bound
 from caching_core.errors import ValueNotKept
 
-DEEPEST: Final = 256
+DEEPEST: Final = 255  # what the parser's own writer goes down to
 # Each ext type that holds others is a call of the parser inside the parser. So many may hold whatever
 # they like; further ones only little, since a parser that goes too deep takes the process with it.
 FREE_LAYERS: Final = 6
@@ -50,7 +50,7 @@ class ExactEncoder:
             return value
         if kind is str:
             return _checked(value)
-        if depth > DEEPEST or layer > DEEPEST_LAYER:
+        if depth >= DEEPEST or layer > DEEPEST_LAYER:
             raise _too_deep()
         if kind is list:
             return [self._tree(item, depth + 1, layer) for item in value]
