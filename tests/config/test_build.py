@@ -128,6 +128,14 @@ def test_a_copy_that_skipped_the_checks_is_checked_again():
         build(build().model_copy(update={"cache_levels": 9}))
 
 
+def test_a_part_that_skipped_the_checks_is_checked_again():
+    wrong = EntryPolicy().model_copy(update={"ttl": "soon"})
+    with pytest.raises(ConfigInvalid, match=r"policies\.a\.ttl"):
+        build({"policies": {"a": EntryPolicy()}}).replace({"policies": {"a": wrong}})
+    with pytest.raises(ConfigInvalid, match=r"policies\.a\.ttl"):
+        build(build().model_copy(update={"policies": {"a": wrong}}))
+
+
 def test_a_dump_reads_back():
     config = build({**SPECIFICATION, "redis_url": "redis://u:pw@h:1/0", "policies": {"a": {"ttl": 5}}})
     assert build(config.model_dump()) == config

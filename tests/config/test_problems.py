@@ -226,6 +226,7 @@ def test_an_error_never_shows_a_secret(source):
         ("unix:///run/r.sock", "unix:///run/r.sock"),
         ("/var/keys.db", "/var/keys.db"),
         ("u:pw@host:1", MASK),
+        ("pw@host/0", MASK),
         ("redis://u:p@w@h", f"redis://u:{MASK}@h"),
         ("redis://[u:pw@h", MASK),
     ],

@@ -121,6 +121,7 @@ def book(*names: str) -> PolicyBook:
         (["*:x"], "n", "a:x", 0),
         (["a?c"], "n", "abc", 0),
         (["a[b]*"], "n", "a[b]c", 0),
+        (["*[b]"], "n", "a[b]", 0),
         (["*"], "n", "with\nnewline", 0),
     ],
 )
@@ -134,7 +135,7 @@ def test_a_policy_that_does_not_fit_leaves_the_defaults(name, key):
     assert not PolicyBook({})
 
 
-@given(st.text(alphabet="ab*?[.", min_size=1, max_size=8), st.text(alphabet="ab[.", max_size=8))
+@given(st.text(alphabet="ab*?[]!.", min_size=1, max_size=8), st.text(alphabet="ab[]!.", max_size=8))
 def test_globs_match_as_their_definition_says(pattern, key):
     if not set("*?") & set(pattern):
         pattern += "*"

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import threading
 import time
 
@@ -66,8 +67,13 @@ def test_a_waiter_woken_before_it_waits_does_not_wait(runtime):
     waiter = runtime.waiter()
     waiter.wake()
     waiter.wake()
-    assert run_sync(waiter.wait(float("inf"))) is True
     assert run_sync(waiter.wait(0)) is True
+
+
+def test_a_wait_may_be_without_end(runtime):
+    waiter = runtime.waiter()
+    threading.Timer(0.01, waiter.wake).start()
+    assert run_sync(waiter.wait(float("inf"))) is True
 
 
 @pytest.mark.parametrize("timeout", [0.0, -1.0, 0.001])
@@ -89,6 +95,25 @@ def test_jobs_run_at_once_up_to_the_number_of_workers_and_all_get_their_turn():
     assert runtime.drain(LONG)
     assert gate.ended == 5
     assert runtime.dropped == 0
+    assert runtime.close(LONG)
+
+
+def test_one_free_worker_is_not_promised_to_two_jobs(monkeypatch):
+    runtime, first, gate = BlockingRuntime(workers=2), Gate(), Gate()
+    first.may_end.set()
+    runtime.spawn(first.job, name="first")
+    with runtime._changed:
+        assert runtime._changed.wait_for(lambda: first.ended == 1 and not runtime._running, LONG)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(5.0)  # the free worker must not wake up between the two
+    try:
+        runtime.spawn(gate.job, name="second")
+        runtime.spawn(gate.job, name="third")
+    finally:
+        sys.setswitchinterval(interval)
+    for _ in range(2):
+        assert gate.entered.acquire(timeout=LONG)
+    gate.may_end.set()
     assert runtime.close(LONG)
 
 

@@ -41,6 +41,14 @@ async def test_a_waiter_that_nobody_wakes_gives_up_and_may_wait_again(timeout):
     assert await waiter.wait(float("inf")) is True
 
 
+async def test_a_waiter_woken_as_its_time_runs_out_counts_as_woken():
+    waiter = LoopRuntime().waiter()
+    waiting = asyncio.create_task(waiter.wait(0.0))
+    await asyncio.sleep(0)  # it waits now, and its end is already on the way
+    waiter.wake()
+    assert await waiting is True
+
+
 async def test_a_cancelled_wait_is_cancelled_and_the_waiter_stays_whole():
     waiter = LoopRuntime().waiter()
     waiting = asyncio.create_task(waiter.wait(LONG))
@@ -160,6 +168,21 @@ async def test_a_job_may_close_its_own_runtime():
 
     runtime.spawn(job, name="closer")
     await asyncio.wait_for(ended.wait(), LONG)
+
+
+async def test_a_job_may_wait_for_the_others():
+    runtime, drained, gate = LoopRuntime(), [], asyncio.Event()
+
+    async def job() -> None:
+        drained.append(await runtime.drain(LONG))
+
+    runtime.spawn(gate.wait, name="other")
+    runtime.spawn(job, name="waits")
+    await asyncio.sleep(0)
+    assert drained == []
+    gate.set()
+    await asyncio.wait_for(asyncio.gather(*runtime._tasks), LONG)
+    assert drained == [True]
 
 
 def test_a_closed_runtime_forgets_tasks_of_a_loop_that_is_gone():

@@ -47,18 +47,29 @@ def test_turns_come_by_themselves():
 
 
 def test_a_poke_brings_the_turn_now_and_ensure_makes_one_thread_only():
-    turns = Turns()
-    worker = PeriodicWorker(NEVER, turns, "turns")
+    turns, looked = Turns(), threading.Semaphore(0)
+
+    class Watched(PeriodicWorker):
+        def _is_alive(self) -> bool:
+            answer = super()._is_alive()
+            looked.release()
+            return answer
+
+    worker = Watched(NEVER, turns, "only one of these")
     starters = [threading.Thread(target=worker.ensure) for _ in range(8)]
-    for starter in starters:
-        starter.start()
+    with worker._lock:  # all of them see that there is no thread, then go on together
+        for starter in starters:
+            starter.start()
+        for _ in starters:
+            assert looked.acquire(timeout=LONG)
     for starter in starters:
         starter.join(LONG)
+    assert [thread.name for thread in threading.enumerate()].count("only one of these") == 1
     for count in range(1, 4):
         worker.poke()
         assert turns.reach(count)
-    assert len(turns.threads) == 1
     assert worker.stop(LONG)
+    assert turns.count == 3
 
 
 def test_a_failing_turn_is_logged_and_the_next_one_comes(caplog):
