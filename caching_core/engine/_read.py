@@ -202,7 +202,9 @@ class Reader:
         if scope.partition is None or opened.flags & HIGH:
             return value
         entry.value, entry.thaw, entry.size = isolate(value, opened, state.codec)
-        now, now_ms = state.now(), self._store.now_ms()  # type: ignore[union-attr]  # opened came from a store
+        now = state.now()
+        # The store counts whole milliseconds: the one that has begun may be over, and a limit is never overstepped.
+        now_ms = self._store.now_ms() + 1  # type: ignore[union-attr]  # opened came from a store
         hard = FOREVER if opened.hard_at_ms is None else now + (opened.hard_at_ms - now_ms) / 1000
         soft = hard if opened.soft_at_ms is None else now + (opened.soft_at_ms - now_ms) / 1000
         entry.until = soft
