@@ -31,7 +31,7 @@ class Stamps:
     Thread-safe. ``view`` is the array of cells that the hot path reads.
     """
 
-    __slots__ = ("_block", "_clock", "_fence", "_last_version", "_mutex", "_on_replaced", "_open", "_secret", "_table", "view")
+    __slots__ = ("_block", "_clock", "_fence", "_last_version", "_mutex", "_named", "_on_replaced", "_open", "_secret", "_table", "view")
 
     def __init__(self, directory: Path | None, *, secret: bytes, on_replaced: Callable[[], None] | None = None) -> None:
         self._open: Callable[[], Table] = anonymous_table if directory is None else partial(file_table, directory)
@@ -45,6 +45,8 @@ class Stamps:
         self._fence = None if platform.machine() in _STRONGLY_ORDERED else Mutex()
         self._table: Table = self._open()
         self.view = self._table.cells
+        # The generation is asked for at every call of the store: its name is made once.
+        self._named = (self._table.words, -1, "")
 
     # -- names ---------------------------------------------------------------------------------
 
@@ -161,8 +163,15 @@ class Stamps:
 
     def current(self) -> str:
         """Return the generation of the host's store: a store of another one must not be read."""
+        words, number, name = self._named
+        return name if words[STORE_GEN] == number else self._name_generation()
+
+    def _name_generation(self) -> str:
         words = self._table.words
-        return f"{words[OWNER_GEN]:016x}-{words[STORE_GEN]}"
+        number = words[STORE_GEN]
+        name = f"{words[OWNER_GEN]:016x}-{number}"
+        self._named = (words, number, name)
+        return name
 
     def void(self, seen: str, reason: str) -> str:  # noqa: ARG002 -- the reason is the caller's to report
         """Distrust the store of generation ``seen``, once; returns the generation that is good now."""
@@ -197,6 +206,7 @@ class Stamps:
             self._table = self._open()
             self._block = _NO_NUMBERS
             self.view = self._table.cells
+            self._named = (self._table.words, -1, "")
         if self._on_replaced is not None:
             self._on_replaced()
         self.touch_all()
