@@ -114,8 +114,7 @@ class Access:
         pool = self.pool
         if pool is None or pool.generation != generation:
             if pool is not None:
-                self._retired.append(pool)
-                self.pool = None
+                self._retire(pool)
             path = _place.file_of(self._bounds.directory, generation)
             try:
                 identity = _place.check_file(path)
@@ -124,6 +123,12 @@ class Access:
                 identity = _place.check_file(path)
             pool = self.pool = Pool(generation, path, identity, self._connect)
         return pool
+
+    def _retire(self, pool: Pool) -> None:
+        """Leave a pool; what is idle in it is closed by upkeep, which has the time."""
+        pool.retired = True
+        self._retired.append(pool)
+        self.pool = None
 
     def _connect(self, path: Path) -> sqlite3.Connection:
         return connect(path, checkpoint_pages=self._bounds.checkpoint_bytes // PAGE_BYTES)
@@ -178,6 +183,10 @@ class Access:
 
         return await self._patiently(lambda: self._alone(step))
 
+    async def alone(self, work: Work[T]) -> T:
+        """Run ``work`` outside a transaction, while no other thread of this process writes."""
+        return await self._patiently(lambda: self._alone(lambda connection: work(connection, self._now_ms())))
+
     def _alone(self, step: Callable[[sqlite3.Connection], T]) -> T:
         if not self.writing.acquire(blocking=False):
             raise StoreBusy("another thread of this process writes")
@@ -213,8 +222,7 @@ class Access:
             await self._runtime.sleep(self._pause(attempts))
 
     def _pause(self, attempts: int) -> float:
-        longest: float = min(_FIRST_PAUSE * 2.0**attempts, _LONGEST_PAUSE)
-        return longest * (0.5 + self._rand(1)[0] / 512)
+        return min(_FIRST_PAUSE * attempts, _LONGEST_PAUSE) * (0.5 + self._rand(1)[0] / 512)
 
     def _unavailable(self, error: Exception) -> TierUnavailable:
         return TierUnavailable(f"the disk store in {self._bounds.directory} does not work: {reason_of(error)}")
@@ -234,8 +242,7 @@ class Access:
         with self._switching:
             self._closed = True
             if self.pool is not None:
-                self._retired.append(self.pool)
-                self.pool = None
+                self._retire(self.pool)
         self.drain_retired()
 
     def before_fork(self) -> None:

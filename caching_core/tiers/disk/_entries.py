@@ -20,7 +20,8 @@ _REMOVE: Final = "DELETE FROM entries WHERE name = ?"
 _EXPIRES: Final = "SELECT expires FROM entries WHERE name = ?"
 _MARK: Final = "UPDATE entries SET frame = CAST(?1 || substr(frame, 2) AS BLOB) WHERE name = ?2 AND expires > ?3"
 _VOID: Final = "DELETE FROM leases WHERE name = ?"
-_LEASED: Final = "SELECT token, until FROM leases WHERE name = ?"
+_SPEND: Final = "DELETE FROM leases WHERE name = ? AND token = ? AND until > ?"
+_LEASED: Final = "SELECT until FROM leases WHERE name = ?"
 _TAKE: Final = "INSERT OR REPLACE INTO leases(name, token, until) VALUES(?, ?, ?)"
 _RELEASE: Final = "DELETE FROM leases WHERE name = ? AND token = ?"
 _NAMES: Final = "SELECT name FROM entries WHERE name > ?1 AND name >= ?2 AND expires > ?3 ORDER BY name LIMIT ?4"
@@ -52,11 +53,12 @@ def _put(connection: sqlite3.Connection, put: Put, now: int, largest: int) -> bo
     name = put.name
     if put.not_after_ms is not None and now > put.not_after_ms:
         return False
-    if put.token is not None and not _is_held(connection, name, put.token, now):
-        return False
     if put.expect is not Expect.ANYTHING and not _stands(connection, name, put.expect, now):
         return False
-    connection.execute(_VOID, (name,))
+    if put.token is None:
+        connection.execute(_VOID, (name,))
+    elif connection.execute(_SPEND, (name, put.token, now)).rowcount == 0:
+        return False
     size = len(put.frame)
     if size > largest:  # kept out, and what it was to replace must not come back in its place
         connection.execute(_REMOVE, (name,))
@@ -86,11 +88,6 @@ def _stands(connection: sqlite3.Connection, name: str, expect: bytes | Expect, n
     return found is not None and found[_NONCE] == expect
 
 
-def _is_held(connection: sqlite3.Connection, name: str, token: bytes, now: int) -> bool:
-    row = connection.execute(_LEASED, (name,)).fetchone()
-    return row is not None and row[1] > now and row[0] == token
-
-
 def standing(connection: sqlite3.Connection, name: str, bad: bytes | None, now: int) -> bytes | None:
     """Return the living frame under ``name`` unless its nonce is ``bad``."""
     found = read(connection, name, now)
@@ -100,7 +97,7 @@ def standing(connection: sqlite3.Connection, name: str, bad: bytes | None, now: 
 def is_leased(connection: sqlite3.Connection, name: str, now: int) -> bool:
     """Tell whether somebody loads ``name``."""
     row = connection.execute(_LEASED, (name,)).fetchone()
-    return row is not None and row[1] > now
+    return row is not None and row[0] > now
 
 
 def take_lease(connection: sqlite3.Connection, name: str, token: bytes, until: int) -> None:

@@ -13,9 +13,9 @@ _EPOCH_BYTES: Final = 16
 _ALL_SOFT: Final = "s:@all"
 _NAMESPACE: Final = "n:"
 _MARKS: Final = "?, ?, ?, ?, ?, ?, ?, ?"
-_BATCH: Final = 8
+MOST_IN_ONE_READ: Final = 8
 
-_HEAD: Final = "SELECT id, epoch, seq, floor, tags FROM tenants WHERE tenant = ?"
+_HEAD: Final = "SELECT id, seq, tags FROM tenants WHERE tenant = ?"
 _READ: Final = f"""SELECT t.epoch, t.seq, t.floor, f.field, f.value FROM tenants AS t
     LEFT JOIN fields AS f ON f.tenant = t.id AND f.field IN ({_MARKS}) WHERE t.tenant = ?"""  # noqa: S608  fixed text
 _CREATE: Final = "INSERT INTO tenants(tenant, epoch, seq, floor, tags) VALUES(?, ?, 0, 0, 0)"
@@ -32,12 +32,15 @@ _SWEEP: Final = "DELETE FROM fields WHERE (tenant, field) IN (SELECT tenant, fie
 
 
 def read_ledger(connection: sqlite3.Connection, tenant: str, fields: Sequence[str]) -> Ledger | None:
-    """Read the ledger and those of ``fields`` that exist; None if the tenant has none yet. Needs one snapshot."""
+    """Read the ledger and those of ``fields`` that exist; None if the tenant has none yet.
+
+    Above ``MOST_IN_ONE_READ`` fields it takes several statements, and the caller's transaction makes them one.
+    """
     found: dict[str, int] = {}
     head: tuple[bytes, int, int] | None = None
-    for start in range(0, max(len(fields), 1), _BATCH):
-        part = [*fields[start : start + _BATCH]]
-        part += [""] * (_BATCH - len(part))
+    for start in range(0, max(len(fields), 1), MOST_IN_ONE_READ):
+        part = [*fields[start : start + MOST_IN_ONE_READ]]
+        part += [""] * (MOST_IN_ONE_READ - len(part))
         for epoch, seq, floor, name, value in connection.execute(_READ, (*part, tenant)):
             head = (epoch, seq, floor)
             if name is not None:
@@ -72,8 +75,11 @@ def change_ledger(connection: sqlite3.Connection, wanted: LedgerChange, rand: Ca
 
 
 def _bump(connection: sqlite3.Connection, tenant: str, fields: list[str], rand: Callable[[int], bytes], *, tags: bool) -> None:
-    make_ledger(connection, tenant, rand)
-    number, _epoch, seq, _floor, count = connection.execute(_HEAD, (tenant,)).fetchone()
+    head = connection.execute(_HEAD, (tenant,)).fetchone()
+    if head is None:
+        connection.execute(_CREATE, (tenant, rand(_EPOCH_BYTES)))
+        head = connection.execute(_HEAD, (tenant,)).fetchone()
+    number, seq, count = head
     seq += 1
     for field in fields:
         if connection.execute(_OVERWRITE, (seq, number, field)).rowcount == 0:

@@ -30,7 +30,7 @@ def own_directory(directory: Path) -> None:
     Raises ConfigInvalid where somebody else owns it or may enter it, TierUnavailable where it cannot be made or written.
     """
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_directory(directory)
         found = directory.lstat()
     except FileExistsError:
         raise ConfigInvalid(f"{directory} is not a directory; name a directory of its own for the cache") from None
@@ -41,6 +41,16 @@ def own_directory(directory: Path) -> None:
     _refuse_foreign(directory, found, "chmod 700")
     if not os.access(directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise TierUnavailable(f"the directory {directory} cannot be written; make it writable for this user, or name another")
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        if not directory.is_dir():
+            raise
+    else:
+        directory.chmod(0o700)  # a umask may have taken bits that the owner needs
 
 
 def file_of(directory: Path, generation: str) -> Path:
@@ -77,7 +87,7 @@ def make_file(path: Path, fill: Callable[[Path], None]) -> None:
         draft = path.with_name(f"{path.name}{_DRAFT}{os.urandom(6).hex()}")
         try:
             os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-            draft.chmod(0o600)  # a umask may have taken bits that the owner needs
+            draft.chmod(0o600)  # the same umask
             fill(draft)
             draft.rename(path)
         finally:

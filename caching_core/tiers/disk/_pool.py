@@ -29,13 +29,14 @@ class Pool:
     ``generation``, ``path`` and ``identity`` (device, inode) name the file.
     """
 
-    __slots__ = ("_all", "_connect", "_opening", "generation", "identity", "idle", "path")
+    __slots__ = ("_all", "_connect", "_opening", "generation", "identity", "idle", "path", "retired")
 
     def __init__(self, generation: str, path: Path, identity: tuple[int, int], connect: Callable[[Path], sqlite3.Connection]) -> None:
         self.generation = generation
         self.path = path
         self.identity = identity
         self.idle: list[sqlite3.Connection] = []
+        self.retired = False  # nobody takes from it any more; what comes back is closed
         self._all: set[sqlite3.Connection] = set()  # also the lent ones; a child keeps those that it must never finalise
         self._connect = connect
         self._opening = threading.Lock()  # held while one is made, and throughout a fork
@@ -70,6 +71,8 @@ class Pool:
                 self.discard(connection)
             raise
         self.idle.append(connection)
+        if self.retired:
+            self.trim(0)
         return result
 
     def trim(self, keep: int = IDLE_CONNECTIONS) -> bool:

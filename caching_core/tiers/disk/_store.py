@@ -97,6 +97,8 @@ class DiskStore:
                 raise
             return await access.read(lambda connection, now: _entries.read(connection, name, now))
         pool.idle.append(connection)
+        if pool.retired:
+            pool.trim(0)
         if row is None or row[1] <= self._now_ms():
             return None
         reads = self._reads
@@ -111,7 +113,8 @@ class DiskStore:
 
     async def ledger(self, tenant: str, fields: Sequence[str]) -> Ledger:
         """Read the tenant's ledger (made on first use)."""
-        found = await self._access.read_snapshot(lambda connection, _now: _ledger.read_ledger(connection, tenant, fields))
+        read = self._access.read if len(fields) <= _ledger.MOST_IN_ONE_READ else self._access.read_snapshot
+        found = await read(lambda connection, _now: _ledger.read_ledger(connection, tenant, fields))
         if found is not None:
             return found
         return await self._access.write(lambda connection, _now: self._ledger_of(connection, tenant, fields))
@@ -141,7 +144,7 @@ class DiskStore:
             return Lease(granted=True, frame=None, ledger=self._ledger_of(connection, tenant, fields), now_ms=now)
 
         # Who waits for another's load asks again and again: without the write lock.
-        refused: Lease | None = await self._access.read_snapshot(look)
+        refused: Lease | None = await self._access.read(look)
         return await self._access.write(take) if refused is None else refused
 
     async def release(self, name: str, token: bytes) -> None:
@@ -229,7 +232,7 @@ class DiskStore:
         for _round in range(_ROUNDS):
             if not await access.write(lambda connection, _now: _upkeep.relieve(connection, bounds)):
                 break
-        await access.write(lambda connection, _now: _upkeep.give_back(connection, bounds))
+        await access.alone(lambda connection, _now: _upkeep.give_back(connection, bounds))
         if await access.read_snapshot(lambda connection, _now: _upkeep.is_nearly_full(connection, bounds)):
             self._reads = {}
 
@@ -240,7 +243,7 @@ class DiskStore:
             return
         generation = self._access.current()
         mode = "TRUNCATE" if log_bytes > self._bounds.checkpoint_bytes else "PASSIVE"
-        await self._access.read(lambda connection, _now: connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall())
+        await self._access.alone(lambda connection, _now: connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall())
         if log_bytes > self._bounds.most_log_bytes and self._log_bytes() > self._bounds.most_log_bytes:
             self._access.void(generation, "the log could not be cut: a process hangs while it reads")
 

@@ -155,11 +155,12 @@ def is_nearly_full(connection: sqlite3.Connection, bounds: Bounds) -> bool:
 
 
 def give_back(connection: sqlite3.Connection, bounds: Bounds) -> None:
-    """Return free pages to the volume, a bounded number, where the file is larger than it may be."""
+    """Return free pages to the volume, a bounded number, where the file is larger than it may be. Outside a transaction."""
     used, size = sizes_of(connection)
     pages = (size - max(used, bounds.budget(size))) // PAGE_BYTES
     if pages > 0:
-        connection.execute(f"PRAGMA incremental_vacuum({min(pages, _VACUUM_PAGES)})").fetchall()
+        # A script, because ``execute`` takes one step of a statement without columns: one page.
+        connection.executescript(f"PRAGMA incremental_vacuum({min(pages, _VACUUM_PAGES)})")
 
 
 def usage_of(connection: sqlite3.Connection, now: int, *, log_bytes: int) -> StoreUsage:

@@ -66,7 +66,12 @@ class Bench:
         self._stores: list[DiskStore] = []
 
     def open(self, world: str = "blocking", **options: object) -> DiskStore:
-        settings = {"max_bytes": 64 << 20, "now_ms": lambda: time.monotonic_ns() // 1_000_000, "on_event": self.events.append} | options
+        settings = {
+            "max_bytes": 64 << 20,
+            "deadline": 1.0,
+            "now_ms": lambda: time.monotonic_ns() // 1_000_000,
+            "on_event": self.events.append,
+        } | options
         runtime = BlockingWorld() if world == "blocking" else LoopWorld()
         store = DiskStore(self.directory, generation=self.generation, runtime=runtime, **settings)
         self._stores.append(store)

@@ -496,3 +496,25 @@ def test_a_cancelled_wait_leaves_nothing_locked(bench):
         assert list((await store.mutate([Put("a", FRAME, None)])).done) == [True]
 
     asyncio.run(scenario())
+
+
+def test_a_starved_caller_still_gets_its_attempts(bench):
+    """The clock says that all time is gone at the first look, as after a pause of the whole process; the lock is free soon after."""
+    store = bench.open(deadline=0.1)
+    with contextlib.closing(sqlite3.connect(bench.path(), isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+
+        class Starved:
+            looks = 0
+
+            def now(self) -> float:
+                self.looks += 1
+                return 1000.0 * self.looks
+
+            async def sleep(self, _seconds: float) -> None:
+                if self.looks == 4 and connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+        store._access._runtime = Starved()
+        assert list(drive(store.mutate([Put("a", FRAME, None)])).done) == [True]
+    assert bench.generation.reasons == []
