@@ -31,10 +31,10 @@ def unpack_array(parts: Any) -> Any:
     import numpy as np  # noqa: ICN001, RUF100 - on use only
 
     code, shape, order, data = parts
-    dtype = np.dtype(code)
+    dtype: Any = np.dtype(code)
     if dtype.hasobject or any(type(side) is not int or side < 0 for side in shape) or order not in ("C", "F"):
         raise ValueError("not an array")
     if math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError("an array of another size")
-    flat = np.frombuffer(data, dtype=dtype) if data else np.empty(0, dtype=dtype)
+    flat: Any = np.frombuffer(data, dtype=dtype) if data else np.empty(0, dtype=dtype)
     return flat.reshape(shape, order=order).copy(order=order)

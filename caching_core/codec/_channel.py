@@ -1,7 +1,7 @@
 """A tenant's namespace as a channel: values are sealed into frames for one key, and opened again only there."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -41,7 +41,6 @@ _MOST_METAS: Final = 64
 _MOST_COST: Final = 0xFFFFFFFF
 _LONGEST_MS: Final = NEVER * UNIT_MS
 _LENGTHS: Final = tuple(length.to_bytes(4) for length in range(256))
-_new_tuple: Final = tuple.__new__
 
 
 class Opened(NamedTuple):
@@ -77,6 +76,10 @@ class Opened(NamedTuple):
     def __repr__(self) -> str:
         """Show no value, no key, no tag."""
         return f"Opened({len(self.raw)} bytes, serializer={self.serializer}, version_no={self.version_no})"
+
+
+# Half the price of calling the class.
+_new_opened: Final[Callable[[type[Opened], tuple[object, ...]], Opened]] = tuple.__new__  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
 
 
 class _Crc32:
@@ -248,7 +251,7 @@ class Channel:
         epoch, seq, tags, schema, user, stored_key = meta
         if schema is not None:
             self._codec.check_schema(schema)
-        return _new_tuple(
+        return _new_opened(
             Opened,
             (
                 raw,

@@ -1,5 +1,8 @@
 """Registered classes: how an Enum, a dataclass or a pydantic model is taken apart and put together."""
 
+# Values are the caller's and of any type, and so is what type() says of them.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import dataclasses
 import enum
 import hashlib

@@ -1,5 +1,8 @@
 """Values to bytes and back: which serialiser, how large, how compressed, and how a value is kept in memory."""
 
+# Values are the caller's and of any type, and so is what type() says of them.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, Protocol
@@ -101,7 +104,7 @@ class Codec:
         """Offer a serialiser of the user's under ``name``; the name stands in every entry that it makes."""
         if name in BUILT_IN or not name or len(name) > 255:
             raise ConfigInvalid(f"a serializer cannot be called {name!r}; choose another name of 1 to 255 characters")
-        if not isinstance(serializer, BaseSerializer):
+        if not isinstance(serializer, BaseSerializer):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
             raise ConfigInvalid(f"the serializer {name!r} must derive from BaseSerializer, {type(serializer).__qualname__} does not")
         self._users = {**self._users, name: serializer}
 
@@ -194,7 +197,7 @@ class Codec:
             raise ValueNotKept(
                 f"the serializer {name!r} does not take a value of type {type(value).__qualname__}: {type(error).__name__}"
             ) from error
-        if not isinstance(raw, bytes):
+        if not isinstance(raw, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]  # nor are serializers
             raise ValueNotKept(f"the serializer {name!r} returned {type(raw).__qualname__} instead of bytes; correct its serialize()")
         return raw
 

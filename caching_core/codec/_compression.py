@@ -1,12 +1,14 @@
 """Compression below L1: lz4 blocks or zstd level 1, where it pays, and never a bomb on the way back."""
 
-from typing import Final
+from typing import Any, Final
 
 import lz4.block
 import zstandard
 
 from caching_core.codec._kinds import CompressorId, Refusal, Refused
 from caching_core.types import CompressionAlgorithm
+
+_lz4: Final[Any] = lz4.block  # Any: it ships no annotations
 
 SMALLEST: Final = 64
 AUTO_SMALLEST: Final = 4096
@@ -38,7 +40,7 @@ class Compressor:
         if len(raw) < self.smallest:
             return 0, raw
         if self._algorithm is CompressionAlgorithm.LZ4:
-            kind, packed = CompressorId.LZ4, lz4.block.compress(raw, store_size=False)
+            kind, packed = CompressorId.LZ4, _lz4.compress(raw, store_size=False)
         else:
             kind, packed = CompressorId.ZSTD, self._zstd(raw)
         return (kind, packed) if len(packed) <= _WORTH * len(raw) else (0, raw)
@@ -97,7 +99,7 @@ class Compressor:
         if raw_len > _LZ4_RATIO * len(payload):
             raise Refused(Refusal.COMPRESSOR)
         try:
-            raw: bytes = lz4.block.decompress(payload, uncompressed_size=raw_len)
-        except (lz4.block.LZ4BlockError, ValueError):
+            raw: bytes = _lz4.decompress(payload, uncompressed_size=raw_len)
+        except (_lz4.LZ4BlockError, ValueError):
             raise Refused(Refusal.COMPRESSOR) from None
         return raw

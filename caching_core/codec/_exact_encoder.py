@@ -1,5 +1,8 @@
 """The careful encoder: walks a value, keeps each type exactly, and names what it cannot keep."""
 
+# Values are the caller's and of any type, and so is what type() says of them.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import dataclasses
 import enum
 import sys
@@ -78,7 +81,7 @@ class ExactEncoder:
     def _map(self, value: dict[Any, Any], depth: int, layer: int) -> Any:
         if all(type(key) is str for key in value):
             return {_checked(key): self._tree(item, depth, layer) for key, item in value.items()}
-        pairs = []
+        pairs: list[Any] = []
         for key, item in value.items():
             pairs += [self._tree(key, depth, layer + 1), self._tree(item, depth, layer + 1)]
         return self._ext(MAP, pairs, layer)
@@ -131,11 +134,11 @@ def _too_deep() -> ValueNotKept:
     return ValueNotKept(f"a value is nested deeper than {DEEPEST} levels or contains itself; flatten it, or store an id instead")
 
 
-def _name(kind: type) -> str:
+def _name(kind: type[Any]) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _explain(kind: type) -> str:
+def _explain(kind: type[Any]) -> str:
     what = f"a value of type {_name(kind)} is not kept"
     if issubclass(kind, enum.Enum) or dataclasses.is_dataclass(kind) or hasattr(kind, "__pydantic_fields__"):
         return f"{what} until the class is registered: register_class({kind.__qualname__})"

@@ -1,5 +1,8 @@
 """How memory keeps a value so that no caller can change what another one reads."""
 
+# Values are the caller's and of any type, and so is what type() says of them.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import dataclasses
 import enum
 import uuid
@@ -21,8 +24,8 @@ _DICT_ITEM: Final = 96
 _LIST_BASE: Final = 88
 _LIST_ITEM: Final = 56
 _ENUM_SIZE: Final = 64
-_COPY_DICT: Final = dict.copy
-_COPY_LIST: Final = list.copy
+_COPY_DICT: Final[Callable[[Any], Any]] = dict.copy
+_COPY_LIST: Final[Callable[[Any], Any]] = list.copy
 _BYTES: Final = int(SerializerId.BYTES)
 _all_atoms: Final = ATOMS.issuperset
 
@@ -86,7 +89,7 @@ def is_immutable(value: Any, codec: "Codec") -> bool:
         return False
     names = [field.name for field in dataclasses.fields(kind)]
     # What is set beside the fields may be anything, and changes although the fields do not.
-    if hasattr(value, "__dict__") and not vars(value).keys() <= set(names):
+    if hasattr(value, "__dict__") and not vars(value).keys() <= {*names}:
         return False
     return all(is_immutable(getattr(value, name, None), codec) for name in names)
 

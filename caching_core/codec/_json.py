@@ -1,5 +1,8 @@
 """JSON for readers that are not Python: only what JSON keeps exactly."""
 
+# Values are the caller's and of any type, and so is what type() says of them.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 import math
 from typing import Any, Final
 

@@ -40,16 +40,16 @@ class ZoneNotKept(TypeError):
     """A time zone that has no name to find it by."""
 
 
-def _pack_zone(zone: tzinfo | None) -> bytes:
+def _pack_zone(zone: Any) -> bytes:
     if zone is None:
         return _NAIVE
     if zone is timezone.utc:  # noqa: UP017 - datetime.UTC is the same object; the constructor below speaks of timezone
         return _UTC
-    if isinstance(zone, ZoneInfo) and type(zone) is ZoneInfo and zone.key:
-        return _ZONE + zone.key.encode()
+    if type(zone) is ZoneInfo and zone.key:
+        return _ZONE + str(zone.key).encode()
     if type(zone) is timezone:
-        # What pickle uses: the offset, and the name only if one was given.
-        offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined]  # typeshed leaves it out
+        arguments: Any = zone.__reduce__()[1]  # what pickle uses: the offset, and the name only if one was given
+        offset, *name = arguments
         return _OFFSET + _pack_timedelta(offset) + (b"N" + name[0].encode() if name else b"")
     raise ZoneNotKept
 

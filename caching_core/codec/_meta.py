@@ -1,13 +1,16 @@
 """The sealed metadata of a frame: epoch, seq, tags, schema, user serialiser, and the key where its stored name is hashed."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+# Values are the caller's and of any type, and so is what type() says of them.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
-import msgpack  # type: ignore[import-untyped]  # the package ships no annotations
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 from caching_core.codec._kinds import Refusal, Refused
+from caching_core.codec._wire import reference_wire
 
-_LONGEST = 6
+_LONGEST: Final = 6
+_WIRE: Final = reference_wire()
 
 
 class Meta(NamedTuple):
@@ -26,28 +29,31 @@ def pack_meta(meta: Meta) -> bytes:
     parts: list[object] = [meta.epoch, meta.seq, list(meta.tags), meta.schema, meta.user, meta.key]
     while parts[-1] is None:
         parts.pop()
-    packed: bytes = msgpack.packb(parts, use_bin_type=True)
-    return packed
+    return _WIRE.pack(parts)
 
 
 def unpack_meta(data: bytes) -> Meta:
     """Return the fields; Refused where the bytes are not such an array."""
     try:
-        parts = msgpack.unpackb(data, raw=False, strict_map_key=True)
-    except (ValueError, TypeError, msgpack.UnpackException, RecursionError):
+        parts: Any = _WIRE.unpack(data)
+    except (ValueError, TypeError, RecursionError):
         raise Refused(Refusal.METADATA) from None
     if type(parts) is not list or not 3 <= len(parts) <= _LONGEST:
         raise Refused(Refusal.METADATA)
-    epoch, seq, tags, schema, user, key = parts + [None] * (_LONGEST - len(parts))
-    is_good = (
-        type(epoch) is bytes
-        and type(seq) is int
-        and type(tags) is list
-        and all(type(tag) is str for tag in tags)
-        and (user is None or type(user) is str)
-        and (key is None or type(key) is str)
-        and (schema is None or (type(schema) is dict and all(type(item) is bytes for item in schema.values())))
-    )
-    if not is_good:
+    meta = Meta(*parts, *[None] * (_LONGEST - len(parts)))
+    if not _is_good(meta):
         raise Refused(Refusal.METADATA)
-    return Meta(epoch, seq, tuple(tags), schema, user, key)
+    return meta._replace(tags=tuple(meta.tags))
+
+
+def _is_good(read: Any) -> bool:
+    """Tell whether the fields have their types; until then they are of any."""
+    return (
+        type(read.epoch) is bytes
+        and type(read.seq) is int
+        and type(read.tags) is list
+        and all(type(tag) is str for tag in read.tags)
+        and (read.user is None or type(read.user) is str)
+        and (read.key is None or type(read.key) is str)
+        and (read.schema is None or (type(read.schema) is dict and all(type(item) is bytes for item in read.schema.values())))
+    )

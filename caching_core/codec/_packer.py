@@ -1,5 +1,8 @@
 """The default serialiser: msgpack with extension types, quick where a value is plain, careful where it is not."""
 
+# Values are the caller's and of any type, and so is what type() says of them.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final

@@ -3,16 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
 
 import msgpack  # type: ignore[import-untyped]  # the package ships no annotations
 
-if find_spec("ormsgpack") is not None:
-    import ormsgpack
-
-# There is no wheel for every platform.
-HAS_FAST: Final = find_spec("ormsgpack") is not None
+_reference: Final[Any] = msgpack  # Any: it has none, see above
+# Any: there is no wheel of it for every platform.
+_fast: Final[Any] = import_module("ormsgpack") if find_spec("ormsgpack") is not None else None
 
 Hook = Callable[[int, bytes], Any]
 Default = Callable[[Any], Any]
@@ -38,31 +37,31 @@ def reference_wire() -> Wire:
     """Return the slow and well-known implementation."""
     return Wire(
         name="msgpack",
-        pack=partial(msgpack.packb, use_bin_type=True, strict_types=True),
-        unpack=partial(msgpack.unpackb, raw=False, strict_map_key=True),
-        ext=msgpack.ExtType,
+        pack=partial(_reference.packb, use_bin_type=True, strict_types=True),
+        unpack=partial(_reference.unpackb, raw=False, strict_map_key=True),
+        ext=_reference.ExtType,
         is_exact=False,
     )
 
 
 def fast_wire() -> Wire:
     """Return ormsgpack's, which keeps its hands off every type that it would change; the reference where it is missing."""
-    if not HAS_FAST:
+    if _fast is None:
         return reference_wire()
     passthrough = (
-        ormsgpack.OPT_PASSTHROUGH_BIG_INT
-        | ormsgpack.OPT_PASSTHROUGH_DATACLASS
-        | ormsgpack.OPT_PASSTHROUGH_DATETIME
-        | ormsgpack.OPT_PASSTHROUGH_ENUM
-        | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
-        | ormsgpack.OPT_PASSTHROUGH_TUPLE
-        | ormsgpack.OPT_PASSTHROUGH_UUID
+        _fast.OPT_PASSTHROUGH_BIG_INT
+        | _fast.OPT_PASSTHROUGH_DATACLASS
+        | _fast.OPT_PASSTHROUGH_DATETIME
+        | _fast.OPT_PASSTHROUGH_ENUM
+        | _fast.OPT_PASSTHROUGH_SUBCLASS
+        | _fast.OPT_PASSTHROUGH_TUPLE
+        | _fast.OPT_PASSTHROUGH_UUID
     )
     return Wire(
         name="ormsgpack",
-        pack=partial(ormsgpack.packb, option=passthrough),
-        unpack=ormsgpack.unpackb,
-        ext=ormsgpack.Ext,
+        pack=partial(_fast.packb, option=passthrough),
+        unpack=_fast.unpackb,
+        ext=_fast.Ext,
         is_exact=True,
     )
 

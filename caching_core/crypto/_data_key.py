@@ -116,6 +116,9 @@ class DerivedCiphers:
 
     def find(self, names: bytes, key: DataKey) -> AESGCM:
         """Return the cipher of ``names`` under ``key``, deriving it if need be."""
+        recent = self.recent.get(names)
+        if recent is not None:
+            return recent
         cipher = self._old.pop(names, None) or key.cipher(names[KEY_ID_SIZE:])
         if len(self.recent) >= self._half:
             self._old, self.recent = self.recent, {}

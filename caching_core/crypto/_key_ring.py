@@ -154,7 +154,6 @@ class KeyRing:
         by_id: dict[bytes, DataKey] = {}
         for row, root in roots:
             by_id[row.key_id] = self._data_key(row.key_id, root, tenant, before)
-        is_same = before is not None and before.by_id.keys() == by_id.keys()
         primary_row, primary_root = roots[0]
         keys = TenantKeys(
             tenant,
@@ -165,7 +164,7 @@ class KeyRing:
             dictionary_key=derive(primary_root, "dictionary", tenant),
             loaded=started,
             expires_at=started + self._lease,
-            opened=before.opened if before is not None and is_same else None,
+            opened=None if before is None or before.by_id.keys() - by_id.keys() else before.opened,
         )
         if drops == self._drops:
             self._keys[tenant] = keys

@@ -175,7 +175,7 @@ def _read_keys(path: Path) -> tuple[list[bytes], FileSignature]:
 
 
 def _decode_all(texts: Sequence[str], source: str) -> list[bytes]:
-    keys = []
+    keys: list[bytes] = []
     for number, text in enumerate(texts, 1):
         key = decode_key(text)
         if key is None:

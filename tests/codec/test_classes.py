@@ -147,7 +147,11 @@ def test_each_change_of_shape_changes_the_fingerprint(before, after):
     for cls in (before, after):
         codec = Codec()
         codec.register_class(cls, name="c")
-        value = next(iter(cls)) if issubclass(cls, enum.Enum) else cls(**{field: 1 for field in ("a", "b") if field in getattr(cls, "__dataclass_fields__", ())})
+        value = (
+            next(iter(cls))
+            if issubclass(cls, enum.Enum)
+            else cls(**{field: 1 for field in ("a", "b") if field in getattr(cls, "__dataclass_fields__", ())})
+        )
         prints.append(codec.pack(value).schema["c"])
     assert prints[0] != prints[1]
 

@@ -5,7 +5,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caching_core.codec import OVERHEAD, Channel, Codec, CompressorId, Flag, Opened, Packed, Refusal, Refused, SerializerId, frame_key_id, frame_nonce
+from caching_core.codec import (
+    OVERHEAD,
+    Channel,
+    Codec,
+    CompressorId,
+    Flag,
+    Opened,
+    Packed,
+    Refusal,
+    Refused,
+    SerializerId,
+    frame_key_id,
+    frame_nonce,
+)
 from caching_core.codec._frame import LAYOUT
 from caching_core.crypto import DataKey, TenantKeys, Xaes256Gcm, key_id_of
 from caching_core.errors import KeyInvalid, ValueTooLarge
@@ -154,7 +167,11 @@ def test_random_bytes_are_refused_and_nothing_else(data):
                 box.open_listed(head + data)
 
 
-@given(key=st.text(st.characters(codec="utf-8")), raw=st.binary(max_size=400), tags=st.lists(st.text(st.characters(codec="utf-8"), max_size=5), max_size=3).map(tuple))
+@given(
+    key=st.text(st.characters(codec="utf-8")),
+    raw=st.binary(max_size=400),
+    tags=st.lists(st.text(st.characters(codec="utf-8"), max_size=5), max_size=3).map(tuple),
+)
 @settings(deadline=None)
 def test_any_key_value_and_tags_come_back(key, raw, tags):
     for box in (channel(), channel(plain=True)):

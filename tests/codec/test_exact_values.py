@@ -235,7 +235,9 @@ def test_what_would_change_is_refused_by_name(codec, value, named, place):
         codec.pack(place(value))
 
 
-@pytest.mark.parametrize("key", [Text("k"), Word.A, Number(1), Level.LOW, Color.RED, "\ud800", (Text("a"),), range(2), b"\xc4" and memoryview(b"a")])
+@pytest.mark.parametrize(
+    "key", [Text("k"), Word.A, Number(1), Level.LOW, Color.RED, "\ud800", (Text("a"),), range(2), b"\xc4" and memoryview(b"a")]
+)
 def test_keys_that_would_change_are_refused(codec, key):
     with pytest.raises(ValueNotKept):
         codec.pack({key: 1})

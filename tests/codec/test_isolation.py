@@ -150,7 +150,9 @@ def test_the_callers_later_changes_are_not_seen(codec):
         assert repr(thaw(kept)) == before
 
 
-@pytest.mark.parametrize("value", [collections.OrderedDict(a=1), collections.namedtuple("T", "a")(1), type("D", (dict,), {})(), {"a": Handle}, object()])
+@pytest.mark.parametrize(
+    "value", [collections.OrderedDict(a=1), collections.namedtuple("T", "a")(1), type("D", (dict,), {})(), {"a": Handle}, object()]
+)
 def test_what_cannot_be_kept_is_refused_here_too(codec, value):
     with pytest.raises(ValueNotKept):
         isolate(value, None, codec)
@@ -213,17 +215,30 @@ def weigh(value) -> int:
     return total
 
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec="utf-8")) | st.binary() | st.decimals(allow_nan=False) | st.dates()
-frozen = st.recursive(scalars, lambda inner: st.lists(inner, max_size=5).map(tuple) | st.frozensets(inner, max_size=4) | st.builds(Frozen, inner), max_leaves=15)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(codec="utf-8"))
+    | st.binary()
+    | st.decimals(allow_nan=False)
+    | st.dates()
+)
+frozen = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=5).map(tuple) | st.frozensets(inner, max_size=4) | st.builds(Frozen, inner),
+    max_leaves=8,
+)
 nested = st.recursive(
     frozen,
     lambda inner: st.lists(inner, max_size=20) | st.dictionaries(st.text(st.characters(codec="utf-8")) | st.integers(), inner, max_size=20),
-    max_leaves=40,
+    max_leaves=15,
 )
 
 
 @given(value=nested, given_as=st.sampled_from(["nothing", "packed", "raw"]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_the_weight_is_never_far_below_the_truth_nor_below_the_payload(value, given_as):
     codec = Codec()
     codec.register_class(Frozen)

@@ -48,7 +48,11 @@ def test_only_the_plain_form_of_an_integer_is_one(raw):
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(codec="utf-8")),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8")),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=4),
     max_leaves=15,
 )
@@ -128,7 +132,9 @@ def test_errors_of_a_users_serializer_are_mapped():
     assert refused.value.reason is Refusal.VALUE
 
 
-@pytest.mark.parametrize(("name", "serializer"), [("msgpack", Reversed()), ("json", Reversed()), ("", Reversed()), ("x" * 256, Reversed()), ("a", object())])
+@pytest.mark.parametrize(
+    ("name", "serializer"), [("msgpack", Reversed()), ("json", Reversed()), ("", Reversed()), ("x" * 256, Reversed()), ("a", object())]
+)
 def test_registration_refuses_bad_names_and_others_objects(name, serializer):
     with pytest.raises(ConfigInvalid):
         Codec().register(name, serializer)
