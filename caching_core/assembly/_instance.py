@@ -11,9 +11,9 @@ from caching_core.assembly._note import note
 from caching_core.audit import AuditLog
 from caching_core.codec import Codec
 from caching_core.coherence import Stamps
-from caching_core.config import CacheConfig, fingerprint
+from caching_core.config import CacheConfig, PolicyBook, fingerprint
 from caching_core.crypto import FLEET, KeyRing, derive
-from caching_core.engine import AuditGate, Counts, EngineOptions, EngineState, EntryPolicies, MultiLevelCache, OpenGate
+from caching_core.engine import AuditGate, Counts, EngineOptions, EngineState, MultiLevelCache, OpenGate
 from caching_core.errors import ConfigInvalid, TierUnavailable
 from caching_core.events import Hooks, Started, Stopped, StoreQuarantined, StoreVoided, TierLost
 from caching_core.insight import CacheStats
@@ -63,7 +63,7 @@ class Instance:
             codec=Codec(compression=config.compression, max_value_bytes=config.max_value_bytes, serializer=config.serializer),
             ring=self.ring,
             hooks=self.hooks,
-            policies=EntryPolicies(config.policies),
+            policies=PolicyBook(config.policies),
             awake=self.ensure_upkeep,
             gate=gate,
         )

@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from caching_core.coherence._extra import Extra
 from caching_core.coherence._regions import CELLS, LANES, TENANTS_AT, Cells
 from caching_core.coherence._table import CLOCK_BASE, OWNER_GEN, STORE_GEN, Table, anonymous_table, clock_id, file_table
 from caching_core.runtime import Mutex
@@ -75,7 +76,8 @@ class Stamps:
         lane = view[entry.lane]
         if (view[cells.tenant], view[cells.namespace]) != entry.guard:
             return False
-        extra, mark = entry.extra, entry.mark
+        extra: Extra | None = entry.extra
+        mark = entry.mark
         if extra is None:
             if view[entry.cell] != mark:
                 return False

@@ -10,7 +10,7 @@ import mmap
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -69,7 +69,7 @@ class Table:
         self.cells = whole[HEADER_BYTES:].cast("d")
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Generator[None]:
         """Hold the table's lock, against threads and processes alike (a lock per open file, not per process)."""
         with _file_lock(self._lock_path):
             yield
@@ -97,7 +97,7 @@ class Table:
 
 
 @contextmanager
-def _file_lock(path: str) -> Iterator[None]:
+def _file_lock(path: str) -> Generator[None]:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW if path[:6] != "/proc/" else os.O_RDWR, _FILE_MODE)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)

@@ -8,7 +8,6 @@ from caching_core.engine._explain import Explanation
 from caching_core.engine._gate import AuditGate, OpenGate
 from caching_core.engine._lifetime import Lifetime, lifetime
 from caching_core.engine._load import Loading
-from caching_core.engine._policy import EntryPolicies
 from caching_core.engine._read import HIGH
 from caching_core.engine._request import Request, WriteOptions
 from caching_core.engine._scope import EngineOptions, EngineState, Scope
@@ -25,7 +24,6 @@ __all__ = [
     "CustomStrategy",
     "EngineOptions",
     "EngineState",
-    "EntryPolicies",
     "Explanation",
     "Lifetime",
     "Loading",

@@ -47,7 +47,7 @@ class Request:
     security_level: str | None = None
     serializer: str | None = None
     strategy: str | None = None
-    context: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def writing(self, state: EngineState, scope: Scope, key: str, value: Any) -> Writing:
         """Return how ``value`` is to be kept; a value that a strategy turns down gets a lifetime that is over.

@@ -8,11 +8,11 @@ from weakref import WeakSet
 
 from caching_core.codec import Channel, Codec
 from caching_core.coherence import Cells, Extra, LedgerCopy, Stamps
+from caching_core.config import PolicyBook
 from caching_core.crypto import KeyRing
 from caching_core.engine._counts import Counts
 from caching_core.engine._flight import Flights
 from caching_core.engine._gate import AuditGate
-from caching_core.engine._policy import EntryPolicies
 from caching_core.engine._strategy import Strategies
 from caching_core.events import Hooks
 from caching_core.runtime import Mutex
@@ -79,7 +79,7 @@ class EngineState:
         codec: Codec,
         ring: KeyRing | None,
         hooks: Hooks,
-        policies: EntryPolicies,
+        policies: PolicyBook,
         awake: Callable[[], None],
         gate: AuditGate,
         now: Callable[[], float] = time.monotonic,

@@ -47,7 +47,7 @@ class Writer:
         Nothing is written if one of the values cannot be kept.
         """
         state = self._state
-        jobs = []
+        jobs: list[tuple[str, Any, Packed, Writing]] = []
         for key, value in values.items():
             key = check_key(key)  # noqa: PLW2901 -- an exact str
             writing = how(key, value)

@@ -125,7 +125,7 @@ class StoreUsage:
     stored_bytes: int
     evicted: int = 0
     expired: int = 0
-    details: Mapping[str, object] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 class Store(Protocol):
@@ -133,15 +133,19 @@ class Store(Protocol):
 
     def now_ms(self) -> int:
         """Return the store's clock."""
+        ...
 
     async def get(self, name: str) -> bytes | None:
         """Return mark byte + frame, or None. Rows past ``expires_ms`` are None."""
+        ...
 
     async def get_many(self, names: Sequence[str]) -> list[bytes | None]:
         """Return one answer per name, in order."""
+        ...
 
     async def ledger(self, tenant: str, fields: Sequence[str]) -> Ledger:
         """Read the tenant's ledger (made on first use): epoch, seq, floor, and those of ``fields`` that exist."""
+        ...
 
     async def lease(self, name: str, token: bytes, ttl_ms: int, *, tenant: str, bad: bytes | None, fields: Sequence[str]) -> Lease:
         """Take the right to load ``name``.
@@ -149,21 +153,28 @@ class Store(Protocol):
         If a frame stands there whose nonce is not ``bad``, it is returned instead. The ledger comes
         with a granted lease.
         """
+        ...
 
     async def release(self, name: str, token: bytes) -> None:
         """Give a lease back without a fill; nothing happens if it is no longer ours."""
+        ...
 
     async def mutate(self, entries: Sequence[EntryChange], ledger: Sequence[LedgerChange] = ()) -> Changed:
         """Apply all changes in one atomic step."""
+        ...
 
     async def names(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[str]:
         """List physical names with this prefix, sorted, after a cursor."""
+        ...
 
     async def usage(self) -> StoreUsage:
         """Return what the store holds."""
+        ...
 
     async def maintain(self) -> None:
         """Expire, evict and check, in one bounded step; called about once a second by a worker."""
+        ...
 
     def close(self) -> None:
         """Release connections of this process; the store can be used again only by a new object."""
+        ...
