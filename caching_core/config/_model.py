@@ -52,7 +52,10 @@ class CacheConfig(Group):
     strategy: Name | None = setting(default=None, meaning="name of the registered strategy that decides by default", flat="strategy")
     compression_enabled: bool = setting(default=True, meaning="compress values below L1 where it pays", flat="compression_enabled")
     compression_algorithm: CompressionAlgorithm = setting(
-        default=CompressionAlgorithm.ZSTD, meaning="how values are compressed", flat="compression_algorithm", strict=False
+        default=CompressionAlgorithm.AUTO,
+        meaning="how values are compressed; auto: by what pays",
+        flat="compression_algorithm",
+        strict=False,
     )
     strict: bool = setting(
         default=False, meaning="raise where the cache would degrade: corrupt entry, quota, pending invalidation", flat="strict"

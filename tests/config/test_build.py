@@ -48,7 +48,7 @@ def test_the_defaults_are_those_of_the_design():
     assert (config.cache_levels, config.namespace, config.default_ttl, config.max_value_bytes) == (2, "default", 300, 16 * 2**20)
     assert (config.l1.max_entries, config.l1.policy, config.l1.max_age) == (10_000, "s3fifo", 5.0)
     assert (config.l2.disk_max_bytes, config.l2.deadline, config.l3.deadline) == (2**30, 0.1, 0.2)
-    assert config.compression is CompressionAlgorithm.ZSTD
+    assert config.compression is CompressionAlgorithm.AUTO
     assert not any((config.learning.ml_predictions, config.learning.auto_optimization, config.strict, config.disabled))
 
 
