@@ -337,7 +337,7 @@ class StoreContract:
 
     @driven
     async def test_a_closed_store_says_so(self, stage: Stage) -> None:
-        """Every call raises TierUnavailable; another store goes on; closing twice is harmless."""
+        """Every call raises TierUnavailable, also an invalidation; another store goes on; closing twice is harmless."""
         store, other = stage.store, stage.open()
         await store.mutate([Put(NAME, a_frame(), None)])
         store.close()
@@ -346,4 +346,6 @@ class StoreContract:
             await store.get(NAME)
         with pytest.raises(TierUnavailable):
             await store.mutate([Put(NAME, a_frame(), None)])
+        with pytest.raises(TierUnavailable):
+            await store.mutate([Delete(NAME)], [NewEpoch("acme")])
         assert await other.get(NAME) == FRESH + a_frame()

@@ -39,11 +39,12 @@ class Access:
     """The connections of this process to the store's current file.
 
     ``current()`` is the generation; ``pool`` may be of an older one, or None: ``current_pool`` settles that.
+    ``closed`` is set by ``close``.
     """
 
     __slots__ = (
-        "__weakref__", "_bounds", "_closed", "_deadline", "_forked_badly", "_forking", "_generation", "_held", "_now_ms", "_on_event",
-        "_rand", "_retired", "_runtime", "_stranded", "_switching", "current", "pool", "writing",
+        "__weakref__", "_bounds", "_deadline", "_forked_badly", "_forking", "_generation", "_held", "_now_ms", "_on_event",
+        "_rand", "_retired", "_runtime", "_stranded", "_switching", "closed", "current", "pool", "writing",
     )  # fmt: skip
 
     def __init__(
@@ -74,7 +75,7 @@ class Access:
         self._forking: list[Pool] = []
         self._held = False
         self._forked_badly: str | None = None
-        self._closed = False
+        self.closed = False
         _place.own_directory(bounds.directory)
         self._open_first()
         _hook_forks(self)
@@ -108,7 +109,7 @@ class Access:
             return self._switch()
 
     def _switch(self) -> Pool:
-        if self._closed:
+        if self.closed:
             raise TierUnavailable("the disk store is closed; make a new one")
         generation = self.current()
         pool = self.pool
@@ -229,6 +230,10 @@ class Access:
 
     # Upkeep, closing, forks
 
+    async def breathe(self) -> None:
+        """Let others of this thread run."""
+        await self._runtime.sleep(0.0)
+
     def drain_retired(self) -> None:
         """Close connections to older files, and idle ones beyond a few."""
         with self._switching:
@@ -240,7 +245,7 @@ class Access:
     def close(self) -> None:
         """Close the connections of this process, those in use when they are given back."""
         with self._switching:
-            self._closed = True
+            self.closed = True
             if self.pool is not None:
                 self._retire(self.pool)
         self.drain_retired()

@@ -19,7 +19,7 @@ _PREFIX: Final = "cache-"
 _SUFFIX: Final = ".db"
 _CORRUPT: Final = ".corrupt-"
 _DRAFT: Final = ".draft-"
-_QUARANTINED_FILES: Final = 2
+_QUARANTINED_FILES: Final = 1  # it may be as large as the store
 _OTHERS: Final = 0o077
 _DRAFT_SECONDS: Final = 60.0
 
@@ -105,7 +105,7 @@ def remove_file(path: Path) -> None:
 
 
 def quarantine(path: Path, *, now: int) -> Path | None:
-    """Rename a damaged file so that it can be looked at; keep only the newest few such files."""
+    """Rename a damaged file so that it can be looked at; keep only the newest such file."""
     kept = path.with_name(f"{path.name}{_CORRUPT}{now}")
     try:
         path.rename(kept)

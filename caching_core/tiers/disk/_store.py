@@ -168,7 +168,7 @@ class DiskStore:
         try:
             return await self._access.write(apply)
         except TierUnavailable as error:
-            if not ledger and not any(map(_must_not_be_lost, entries)):
+            if self._access.closed or not (ledger or any(map(_must_not_be_lost, entries))):
                 raise
             self._access.void(generation, f"an invalidation could not be written: {error}")
             return Changed([_must_not_be_lost(entry) for entry in entries], self._now_ms())
@@ -227,11 +227,13 @@ class DiskStore:
                 break
             if not await access.write(_upkeep.expire):
                 break
+            await access.breathe()
         await access.write(_upkeep.sweep_leases)
         await access.write(lambda connection, _now: _ledger.sweep_forgotten(connection, _FORGOTTEN_FIELDS))
         for _round in range(_ROUNDS):
             if not await access.write(lambda connection, _now: _upkeep.relieve(connection, bounds)):
                 break
+            await access.breathe()
         await access.alone(lambda connection, _now: _upkeep.give_back(connection, bounds))
         if await access.read_snapshot(lambda connection, _now: _upkeep.is_nearly_full(connection, bounds)):
             self._reads = {}
