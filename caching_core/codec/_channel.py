@@ -161,19 +161,12 @@ class Channel:
         keys = self._keys
         batch = _PLAIN_BATCH if keys is None else keys.primary.batch()
         nonce = _NO_NONCE if keys is None else self._random(12)
+        cost = cost_ms if 0 <= cost_ms < _MOST_COST else _clamped(cost_ms)
+        soft = soft_ms // UNIT_MS if soft_ms is not None and 0 <= soft_ms < _LONGEST_MS else units(soft_ms)
+        hard = hard_ms // UNIT_MS if hard_ms is not None and 0 <= hard_ms < _LONGEST_MS else units(hard_ms)
+        head = PLAIN if keys is None else SEALED
         header = LAYOUT.pack(
-            PLAIN if keys is None else SEALED,
-            flags,
-            packed.serializer,
-            compressor,
-            raw_len,
-            cost_ms if 0 <= cost_ms < _MOST_COST else _clamped(cost_ms),
-            created_ms,
-            soft_ms // UNIT_MS if soft_ms is not None and 0 <= soft_ms < _LONGEST_MS else units(soft_ms),
-            hard_ms // UNIT_MS if hard_ms is not None and 0 <= hard_ms < _LONGEST_MS else units(hard_ms),
-            version_no,
-            batch.names,
-            nonce,
+            head, flags, packed.serializer, compressor, raw_len, cost, created_ms, soft, hard, version_no, batch.names, nonce
         )
         return header + batch.cipher.encrypt(nonce, meta + payload, header + self._bound + _prefixed(key))
 

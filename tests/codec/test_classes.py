@@ -16,7 +16,7 @@ LIFE = {"created_ms": 1, "soft_ms": None, "hard_ms": None, "version_no": 1, "epo
 
 class Color(enum.Enum):
     RED = "r"
-    CRIMSON = "r"
+    CRIMSON = "r"  # noqa: PIE796 - an alias must come back as its member
     GREEN = "g"
 
 

@@ -6,6 +6,7 @@ import enum
 import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 import pytest
@@ -151,7 +152,7 @@ def test_the_callers_later_changes_are_not_seen(codec):
 
 
 @pytest.mark.parametrize(
-    "value", [collections.OrderedDict(a=1), collections.namedtuple("T", "a")(1), type("D", (dict,), {})(), {"a": Handle}, object()]
+    "value", [collections.OrderedDict(a=1), NamedTuple("T", [("a", int)])(1), type("D", (dict,), {})(), {"a": Handle}, object()]
 )
 def test_what_cannot_be_kept_is_refused_here_too(codec, value):
     with pytest.raises(ValueNotKept):

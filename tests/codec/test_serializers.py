@@ -41,7 +41,7 @@ def test_which_serializer_takes_what(value, serializer, raw):
     assert type(Codec().unpack(packed)) is type(value)
 
 
-@pytest.mark.parametrize("raw", [b"", b" 1", b"1_0", b"+1", b"01", b"-0", b"1.0", "١".encode(), b"9" * 5000])
+@pytest.mark.parametrize("raw", [b"", b" 1", b"1_0", b"+1", b"01", b"-0", b"1.0", "\u0661".encode(), b"9" * 5000])
 def test_only_the_plain_form_of_an_integer_is_one(raw):
     with pytest.raises(Refused):
         Codec().unpack(Packed(SerializerId.INT, raw))

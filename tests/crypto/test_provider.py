@@ -264,7 +264,7 @@ def test_a_passphrase_that_can_be_guessed_is_refused_without_showing_it(weak):
     assert not weak or weak not in str(caught.value)
 
 
-def test_importing_the_package_touches_nothing():
-    code = "import sys, caching_core.crypto, caching_core.codec; print(sorted({'numpy', 'redis', 'httpx', 'prometheus_client'} & set(sys.modules)))"
+def test_importing_the_package_loads_nothing_heavy():
+    code = "import sys, caching_core.crypto, caching_core.codec; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.strip() == "[]"
+    assert not {"numpy", "redis", "httpx", "prometheus_client"} & set(done.stdout.split())
