@@ -2,14 +2,14 @@
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from caching_core.audit._head_file import advance_head, read_head
-from caching_core.audit._log_file import LOG_FILE, RESET, connect, hash_of, identity, make_log, move_aside
+from caching_core.audit._log_file import LOG_FILE, RESET, connect, hash_of, identity, is_damage, make_log, move_aside
 from caching_core.audit._privacy import Privacy
 from caching_core.audit._record import AuditClass, Body, Detail, Outcome, body_of, canonical
 from caching_core.audit._signature import Signer, Statement
@@ -61,7 +61,7 @@ class Chain:
                 except _Broken as error:
                     self._start_over(seen, f"tampered: {error}")
                 except sqlite3.DatabaseError as error:
-                    if type(error) is not sqlite3.DatabaseError:  # its subclasses are about the disk, locks, us
+                    if not is_damage(error):
                         raise
                     self._start_over(seen, f"damaged: {error}")
         raise AuditUnavailable(f"the audit log in {self._directory} cannot be begun anew; look at the files .corrupt-* there")
@@ -169,7 +169,7 @@ class Chain:
         return body_of(entry, self._privacy)
 
     @contextmanager
-    def _mapped(self) -> Iterator[None]:
+    def _mapped(self) -> Generator[None]:
         try:
             yield
         except sqlite3.Error as error:
@@ -232,7 +232,7 @@ def _signed(row: tuple[bytes, bytes] | None, signer: Signer, kind: str) -> State
 
 def _not_yet(connection: sqlite3.Connection, bodies: Sequence[Body], ids: Sequence[str]) -> list[Body]:
     """Leave out what an earlier replay has added before it could empty the spill file."""
-    fresh = []
+    fresh: list[Body] = []
     for body, entry_id in zip(bodies, ids, strict=True):
         if connection.execute("INSERT OR IGNORE INTO replayed VALUES (?)", (entry_id,)).rowcount:
             fresh.append(body)

@@ -84,9 +84,11 @@ def _padded(text: bytes, signature: bytes) -> bytes:
 
 
 def _parse(text: bytes, verifier: Verifier) -> Statement | None:
-    signature, _, body = text.partition(b"\n")
-    body = body.strip()
+    encoded, _, rest = text.partition(b"\n")
+    body = rest.strip()
     try:
-        return Statement.parse(body) if verifier.accepts(body, base64.b64decode(signature, validate=True)) else None
+        signature = base64.b64decode(encoded, validate=True)
+        is_ours = verifier.accepts(body, signature) and text == _padded(body, signature)  # to the last bit
+        return Statement.parse(body) if is_ours else None
     except ValueError:
         return None

@@ -46,6 +46,13 @@ def identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tell a file that is not what it should be from a disk, a lock or a mode that stands in the way."""
+    if type(error) is sqlite3.DatabaseError:  # its subclasses are about everything else, but for a table that is gone
+        return True
+    return isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorname", "") == "SQLITE_ERROR"
+
+
 def connect(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
     """Open the file for appending; sqlite3.DatabaseError where it is no audit log."""
     own_file(path)
@@ -108,7 +115,7 @@ def _connect(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
         f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False
     )
     try:
-        for setting in ("journal_mode=WAL", "synchronous=FULL", "trusted_schema=OFF", "cell_size_check=ON"):
+        for setting in ("synchronous=FULL", "trusted_schema=OFF", "cell_size_check=ON"):
             connection.execute(f"PRAGMA {setting}").fetchall()
     except BaseException:
         connection.close()
@@ -138,6 +145,7 @@ def _fill(draft: Path, signer: Signer, *, first: Body | None, now_ms: int) -> St
     seq, last = 0, genesis(log)
     connection = _connect(draft, busy_timeout=0)
     try:
+        connection.execute("PRAGMA journal_mode=WAL").fetchall()  # stays with the file
         connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={VERSION};COMMIT;")
         connection.execute("BEGIN")
         if first is not None:

@@ -1,10 +1,10 @@
 """Reads a log without changing a byte of it."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from caching_core.audit._log_file import LOG_FILE
 from caching_core.audit._record import AuditRecord, parse_record
@@ -15,7 +15,7 @@ _BUSY_SECONDS: Final = 5.0
 
 
 @contextmanager
-def reading(directory: Path) -> Iterator[sqlite3.Connection]:
+def reading(directory: Path) -> Generator[sqlite3.Connection]:
     """Lend a snapshot of the log as of now; sqlite3.Error where there is none to be had."""
     path = directory / LOG_FILE
     connection = _open(path)
@@ -40,14 +40,16 @@ def destroyed_keys(directory: str | Path) -> frozenset[bytes]:
         rows = connection.execute("SELECT seq, body FROM records WHERE instr(CAST(body AS TEXT), ?)", (_DESTROYED,)).fetchall()
     ids: set[bytes] = set()
     for seq, text in rows:
-        named = _parsed(seq, text).detail.get("key_ids")
-        if isinstance(named, list):
-            ids.update(bytes.fromhex(str(one)) for one in named)
+        named: Any = _parsed(seq, text).detail.get("key_ids")  # JSON; what is no list of hexadecimal texts is no such record
+        try:
+            ids.update(bytes.fromhex(one) for one in named)
+        except (TypeError, ValueError):
+            raise AuditUnavailable(f"record {seq} does not name destroyed keys; run `caching audit verify`") from None
     return frozenset(ids)
 
 
 @contextmanager
-def _reported(directory: Path) -> Iterator[sqlite3.Connection]:
+def _reported(directory: Path) -> Generator[sqlite3.Connection]:
     if not (directory / LOG_FILE).exists():
         raise AuditUnavailable(f"there is no audit log in {directory}; name the directory of the cache")
     try:

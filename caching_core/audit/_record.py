@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 
@@ -55,7 +55,7 @@ class AuditRecord:
     namespace: str
     key: str
     count: int
-    detail: Mapping[str, object] = field(default_factory=dict)
+    detail: Mapping[str, object] = field(default_factory=dict[str, object])
     pii: str = field(default="", repr=False)
 
 
@@ -136,8 +136,8 @@ def _detail(detail: Detail) -> dict[str, object]:
 
 
 def _value(value: object) -> object:
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
-        return [_plain(part) for part in value[:_MOST]]
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in cast("Sequence[object]", value)[:_MOST]]
     return _plain(value)
 
 
@@ -149,6 +149,6 @@ def _plain(value: object) -> object:
         return int(value) if -_LARGEST < value < _LARGEST else clean(hex(value))
     if isinstance(value, str):
         return clean(str(value))
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, bytes | bytearray):
         return clean(bytes(value).hex())
     return clean(repr(value)) if isinstance(value, float) else clean(f"<{type(value).__name__}>")

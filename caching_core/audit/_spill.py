@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,8 +26,8 @@ _LARGEST: Final = 16 << 20
 class Spilled:
     """What the spill file holds: records with their ids, and how many lines were cut or not ours."""
 
-    bodies: list[Body] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
+    bodies: list[Body] = field(default_factory=list[Body])
+    ids: list[str] = field(default_factory=list[str])
     torn: int = 0
     rejected: int = 0
 
@@ -75,7 +75,7 @@ class Spill:
             ) from error
 
     @contextmanager
-    def replay(self) -> Iterator[Spilled]:
+    def replay(self) -> Generator[Spilled]:
         """Lend what waits, and empty the file if the block ends well; AuditUnavailable where the file cannot be read."""
         if self.is_empty():
             yield Spilled()
@@ -90,7 +90,7 @@ class Spill:
             raise AuditUnavailable(f"the spill file {self._path} cannot be read ({error.strerror}); check owner and mode") from error
 
     @contextmanager
-    def _locked(self, flags: int) -> Iterator[int]:
+    def _locked(self, flags: int) -> Generator[int]:
         descriptor = os.open(self._path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -115,13 +115,12 @@ class Spill:
                 spilled.torn += 1
                 continue
             try:
-                body, spill_id = found["body"], found["id"]
-                is_ours = hmac.compare_digest(self._mac(spill_id, body), found["mac"])
+                is_ours = hmac.compare_digest(self._mac(found["id"], found["body"]), found["mac"])
             except (KeyError, TypeError, AttributeError):
-                body, spill_id, is_ours = {}, "", False
+                is_ours = False
             if is_ours:
-                spilled.bodies.append(body)
-                spilled.ids.append(spill_id)
+                spilled.bodies.append(found["body"])
+                spilled.ids.append(found["id"])
             else:
                 spilled.rejected += 1
         return spilled

@@ -58,10 +58,11 @@ class Throttle:
         with self._lock:
             window = self._window((cls, action, tenant[:_LONGEST_TENANT]))
             if window.until:
-                if 0 <= window.until - now <= _MINUTE:
+                # Minutes that nobody collects, because the log cannot be written, run together.
+                if 0 <= window.until - now <= _MINUTE or len(self._over) >= _KEYS:
                     window.add(outcome, now)
                     return False
-                self._finish(window)
+                self._finish(window, now)
             second = int(now)
             if second != window.second:
                 window.second = second
@@ -86,7 +87,7 @@ class Throttle:
         with self._lock:
             for kind, window in list(self._windows.items()):
                 if window.until and (everything or not 0 <= window.until - now <= _MINUTE):
-                    self._finish(window)
+                    self._finish(window, now)
                 if not window.until and (everything or window.second != int(now)):
                     del self._windows[kind]
             over, self._over = self._over, []
@@ -106,12 +107,12 @@ class Throttle:
                 window = self._windows[kind] = _Window(kind)
         return window
 
-    def _finish(self, window: _Window) -> None:
+    def _finish(self, window: _Window, now: float) -> None:
         cls, action, tenant = window.kind
         outcome = Outcome(max(window.outcomes, key=window.outcomes.__getitem__)) if window.outcomes else Outcome.OK
         detail = {"of": action, "first": int(window.first * 1000), "last": int(window.last * 1000), **window.outcomes}
         if window.count:
-            self._over.append((cls, "repeated", outcome, tenant, "system", "", "", "", "", "", window.count, detail, None, window.last))
+            self._over.append((cls, "repeated", outcome, tenant, "system", "", "", "", "", "", window.count, detail, None, now))
         window.until = 0.0
         window.count = 0
         window.outcomes = {}

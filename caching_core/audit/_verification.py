@@ -7,7 +7,7 @@ from pathlib import Path
 
 from caching_core.audit._finding import Fault, Finding, Status, Verification
 from caching_core.audit._head_file import HEAD_FILE, HeadProblem, read_head
-from caching_core.audit._log_file import LOG_FILE, hash_of
+from caching_core.audit._log_file import LOG_FILE, hash_of, is_damage
 from caching_core.audit._reading import reading
 from caching_core.audit._signature import KEY_FILE, Statement, Verifier
 from caching_core.audit._spill import SPILL_FILE
@@ -39,7 +39,7 @@ def verify(directory: str | Path, *, public_key: str | None = None) -> Verificat
         with reading(place) as connection:
             return _judge(place, connection, verifier, saved)
     except sqlite3.DatabaseError as error:
-        if type(error) is sqlite3.DatabaseError:  # its subclasses are about locks, the disk, us
+        if is_damage(error):
             return _tampered(Finding(0, Fault.EDITED, f"the file of the log is damaged: {error}"), verifier)
         return Verification(Status.INCOMPLETE, public_key=verifier.hex(), notes=(f"the log cannot be read: {error}",))
 
@@ -83,7 +83,7 @@ def _judge(place: Path, connection: sqlite3.Connection, verifier: Verifier, save
         marks[signed.head.seq] = signed.head.head
     walk = Walk(connection, log=log, marks=marks, end=signed.head.head if signed.head else "")
     finding = walk.run() or signed.finding or _ends(walk, signed, saved, log) or _begun_anew(walk)
-    notes = []
+    notes: list[str] = []
     if walk.clock_backs:
         notes.append(f"the clock was set back {walk.clock_backs} times, as the log says itself")
     status = Status.GOOD

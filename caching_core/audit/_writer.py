@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import threading
 import weakref
 from collections import deque
@@ -20,6 +21,7 @@ GATHER_SECONDS: Final = 0.05
 ADMIN_WAIT_SECONDS: Final = 0.1
 _RETRY_SECONDS: Final = (0.25, 5.0)
 _TICK_SECONDS: Final = 1.0
+_WORKER_SECONDS: Final = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +102,21 @@ class Writer:
                     self._thread = None
                     self.asleep = True
                     return
+                self._finish_with_worker()
             self._wake.set()
+
+    def _finish_with_worker(self) -> None:
+        """Close at the end of a multiprocessing worker too, which runs no atexit functions."""
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None:
+            seen = weakref.ref(self)
+
+            def close() -> None:
+                live = seen()
+                if live is not None:
+                    live.close(_WORKER_SECONDS)
+
+            util.Finalize(None, close, exitpriority=100)
 
     def make_room(self, entry: Entry) -> bool:
         """Deal with an ADMIN entry that found the queue full: False if there is room now, True if it has been spilled.
@@ -181,8 +197,10 @@ class Writer:
     def _drain(self) -> bool:
         """Write one batch (or only a checkpoint that is due); False where the log cannot be written."""
         with self._draining:
-            self.queue.extend(self.throttle.finished())
-            flushed = self._take()
+            flushed: list[threading.Event] = []
+            if not (self.trouble and self._pending):  # in trouble nothing more leaves the queue: memory stays bounded
+                self.queue.extend(self.throttle.finished())
+                flushed = self._take()
             try:
                 if not self._spill.is_empty():
                     self._replay()
@@ -211,16 +229,23 @@ class Writer:
             if isinstance(item, threading.Event):
                 flushed.append(item)
             else:
-                self._pending.append(body_of(item, self._privacy))
+                self._pending.append(self._body(item))
         if self._waiting:
             with self._space:
                 self._space.notify_all()
         return flushed
 
+    def _body(self, entry: Entry) -> Body:
+        try:
+            return body_of(entry, self._privacy)
+        except Exception:  # noqa: BLE001 - a value of the caller's whose own methods raise must not cost its neighbours their place
+            _log.exception("an audit record of action %r could not be read", entry[1])
+            return self._note(entry[0], "unreadable", 1)
+
     def _replay(self) -> None:
         with self._spill.replay() as spilled:
             self._chain.append(spilled.bodies, replayed=spilled.ids)
-            notes = []
+            notes: list[Body] = []
             if spilled.torn:
                 notes.append(self._note(AuditClass.SYSTEM, "torn", spilled.torn))
             if spilled.rejected:
@@ -228,7 +253,7 @@ class Writer:
             self._chain.append(notes)
 
     def _note(self, cls: AuditClass, action: str, count: int) -> Body:
-        entry = (cls, action, Outcome.ERROR, "", "system", "", "", "", "", "", count, {"file": "spill"}, None, self._clock())
+        entry = (cls, action, Outcome.ERROR, "", "system", "", "", "", "", "", count, None, None, self._clock())
         return body_of(entry, self._privacy)
 
     def _give_up(self) -> None:

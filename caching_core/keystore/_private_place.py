@@ -4,7 +4,7 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -62,7 +62,7 @@ def sync_directory(path: Path) -> None:
 
 
 @contextmanager
-def directory_locked(path: Path, *, timeout: float) -> Iterator[None]:
+def directory_locked(path: Path, *, timeout: float) -> Generator[None]:
     """Hold the directory's own lock between processes, for making a file in it only once.
 
     Raises BlockingIOError after ``timeout`` seconds.

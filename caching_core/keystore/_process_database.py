@@ -4,7 +4,7 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -35,7 +35,7 @@ class ProcessDatabase:
         _hook_forks(self)
 
     @contextmanager
-    def lent(self) -> Iterator[sqlite3.Connection]:
+    def lent(self) -> Generator[sqlite3.Connection]:
         """Lend the connection; nothing else uses it meanwhile. Errors of opening it come through as they are."""
         if self._pid != os.getpid():
             self.forked_child()

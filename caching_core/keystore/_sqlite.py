@@ -3,7 +3,7 @@
 import errno
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -158,12 +158,12 @@ class SqliteKeyStore:
             connection.execute("DELETE FROM keys WHERE key_id = ?", (key_id,))
 
     @contextmanager
-    def _lent(self, action: str) -> Iterator[sqlite3.Connection]:
+    def _lent(self, action: str) -> Generator[sqlite3.Connection]:
         with self._mapped(action), self._database.lent() as connection:
             yield connection
 
     @contextmanager
-    def _writing(self, action: str) -> Iterator[sqlite3.Connection]:
+    def _writing(self, action: str) -> Generator[sqlite3.Connection]:
         with self._lent(action) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -174,7 +174,7 @@ class SqliteKeyStore:
                     connection.execute("ROLLBACK")
 
     @contextmanager
-    def _mapped(self, action: str) -> Iterator[None]:
+    def _mapped(self, action: str) -> Generator[None]:
         try:
             yield
         except sqlite3.Error as error:

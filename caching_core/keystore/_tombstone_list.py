@@ -62,7 +62,7 @@ class TombstoneList:
     def _read(self) -> frozenset[bytes]:
         text = self._path.read_bytes()
         whole = text[: len(text) - len(text) % _LINE_BYTES]
-        ids = set()
+        ids: set[bytes] = set()
         for start in range(0, len(whole), _LINE_BYTES):
             line = whole[start : start + _LINE_BYTES]
             try:
