@@ -57,11 +57,17 @@ class Fifo:
 
     def pop(self) -> tuple[str, Partition] | None:
         """Take the first live position, or None when nothing lives."""
-        found = self.peek()
-        if found is not None:
-            self._positions.popleft()
+        positions = self._positions
+        while positions:
+            key = positions.popleft()
+            if type(key) is Seat:
+                self._head = key
+                continue
             self.length -= 1
-        return found
+            head = self._head
+            if not (self._stale and self._spend(key, head)) and head.partition is not None:
+                return key, head.partition
+        return None
 
     def forget(self, key: str, seat: Seat, count: int = 1) -> None:
         """Mark the ``count`` positions that ``key`` has now as stale."""

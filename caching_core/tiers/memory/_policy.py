@@ -1,18 +1,13 @@
 """What the tier asks of an eviction policy; every call is made under the tier's lock."""
 
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from caching_core.tiers.memory._entry import Entry, Partition
 
-
-class Victim(NamedTuple):
-    """The entry that a policy gives up; it has left the policy's queues, the tier takes it out of the dict."""
-
-    partition: Partition
-    key: str
-    entry: Entry
-    is_expired: bool
+# Who goes: where, which key, which entry, and whether it was past its time. It has left the policy's
+# queues; the tier takes it out of the dict. (A NamedTuple costs 0.25 us to make.)
+Victim = tuple[Partition, str, Entry, bool]
 
 
 class Policy(Protocol):

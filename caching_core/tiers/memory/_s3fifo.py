@@ -38,6 +38,7 @@ class S3Fifo:
         "_main_bytes_max",
         "_main_max",
         "_main_n",
+        "_patience",
         "_small",
         "_small_bytes",
         "_small_bytes_max",
@@ -55,6 +56,7 @@ class S3Fifo:
         self._small = Fifo()
         self._main = Fifo()
         self._has_evicted = False
+        self._patience = 0
         self._unqueue()
         self.limit(max_entries, max_bytes)
 
@@ -109,71 +111,65 @@ class S3Fifo:
     def evict(self, now: float) -> Victim | None:
         """Give up what is expired at the head of the main queue, else what the queues say."""
         self._has_evicted = True
+        self._patience = _PATIENCE
         head = self._main.peek()
         if head is not None:
-            key, partition = head
-            entry = partition.entries[key]
-            if is_expired(entry, now):
-                return self._leave_main(self._main.pop(), now)
-        patience = _PATIENCE
-        while self._small_n or self._main_n:
+            entry = head[1].entries[head[0]]
+            if entry.until <= now and is_expired(entry, now):
+                self._main.pop()
+                return self._leave_main(head, entry, now)
+        victim = None
+        while victim is None and (self._small_n or self._main_n):
             is_over = self._main_n > self._main_max or self._main_bytes > self._main_bytes_max
-            if is_over or not self._small_n:
-                return self._evict_main(now, patience)
-            victim, patience = self._evict_small(now, patience)
-            if victim is not None:
-                return victim
-        return None
+            victim = self._evict_main(now) if is_over or not self._small_n else self._evict_small(now)
+        return victim
 
-    def _evict_small(self, now: float, patience: int) -> tuple[Victim | None, int]:
+    def _evict_small(self, now: float) -> Victim | None:
         while (found := self._small.pop()) is not None:
             key, partition = found
             entry = partition.entries[key]
             n = entry.n
             self._small_n -= 1
             self._small_bytes -= entry.size
-            if is_expired(entry, now):
-                return Victim(partition, key, entry, is_expired=True), patience
-            if n - (entry.where >> 1) < _READS_TO_STAY or patience <= 0:
+            if entry.until <= now and is_expired(entry, now):
+                return partition, key, entry, True
+            if n - (entry.where >> 1) < _READS_TO_STAY or self._patience <= 0:
                 self._remember(partition, key)
-                return Victim(partition, key, entry, is_expired=False), patience
+                return partition, key, entry, False
             entry.where = (n << 1) | _IN_MAIN
             self._main.push(key, partition.seat)
             self._main_n += 1
             self._main_bytes += entry.size
-            patience -= 1
-        return None, patience
+            self._patience -= 1
+        return None
 
-    def _evict_main(self, now: float, patience: int) -> Victim | None:
+    def _evict_main(self, now: float) -> Victim | None:
         while (found := self._main.pop()) is not None:
             key, partition = found
             entry = partition.entries[key]
             n = entry.n
             frequency = n - (entry.where >> 1)
-            if frequency < 1 or patience <= 0 or is_expired(entry, now):
-                return self._leave_main(found, now)
-            left = min(frequency, _MAX_FREQUENCY) - 1
+            if frequency < 1 or self._patience <= 0 or (entry.until <= now and is_expired(entry, now)):
+                return self._leave_main(found, entry, now)
+            left = frequency - 1 if frequency < _MAX_FREQUENCY else _MAX_FREQUENCY - 1
             entry.where = ((n - left) << 1) | _IN_MAIN
             self._main.push(key, partition.seat)
-            patience -= 1
+            self._patience -= 1
         return None
 
-    def _leave_main(self, found: tuple[str, Partition] | None, now: float) -> Victim | None:
-        if found is None:
-            return None
-        key, partition = found
-        entry = partition.entries[key]
+    def _leave_main(self, found: tuple[str, Partition], entry: Entry, now: float) -> Victim:
         self._main_n -= 1
         self._main_bytes -= entry.size
-        return Victim(partition, key, entry, is_expired(entry, now))
+        return found[1], found[0], entry, is_expired(entry, now)
 
     def _remember(self, partition: Partition, key: str) -> None:
-        self._ghosts.add(key, partition.salt)
         # As many as 0.9 of what fits: the count just before this eviction, when bytes are the tighter bound.
-        self._trim_ghosts(int(_GHOST_SHARE * (self._small_n + self._main_n + 1)))
+        limit = int(_GHOST_SHARE * (self._small_n + self._main_n + 1))
+        count = self._ghosts.add(key, partition.salt, limit=min(self._ghost_limit, limit))
+        self.ghost_bytes = count * GHOST_BYTES
 
     def _trim_ghosts(self, limit: int) -> None:
-        self._ghosts.trim(min(limit, self._ghost_limit))
+        self._ghosts.trim(limit)
         self.ghost_bytes = len(self._ghosts) * GHOST_BYTES
 
     def remove(self, partition: Partition, key: str, entry: Entry) -> None:

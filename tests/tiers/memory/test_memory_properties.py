@@ -1,5 +1,6 @@
 """Any sequence of operations: bounds hold, counts are exact, values are the last ones put, order is the policy's."""
 
+import random
 from collections import OrderedDict
 
 from hypothesis import given, settings
@@ -161,22 +162,26 @@ class _PlainLru:
         return set(self.order)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
-    requests=st.lists(st.integers(0, 40) | st.integers(0, 8), max_size=400),
-    capacity=st.integers(1, 30),
+    load=st.tuples(st.integers(0, 2**32), st.integers(2, 200), st.floats(0.5, 3.0), st.integers(1, 8)),
+    capacity=st.integers(1, 40),
     policy=st.sampled_from([("s3fifo", _PlainS3Fifo), ("lru", _PlainLru)]),
 )
-def test_what_stays_is_what_the_plain_algorithm_keeps(requests, capacity, policy, make_entry, read):
+def test_what_stays_is_what_the_plain_algorithm_keeps(load, capacity, policy, make_entry, read):
+    seed, keys, skew, burst = load
     name, plain = policy
     reference = plain(capacity)
     tier = MemoryTier(max_entries=capacity, max_bytes=10**9, policy=name)
     # Three partitions share one order: the key says which.
     partitions = [tier.partition(tenant, "ns") for tenant in "abc"]
-    for number in requests:
+    draw = random.Random(seed)
+    for _ in range(400):
+        number = int(keys * draw.random() ** skew)
         partition, key = partitions[number % 3], str(number)
-        if read(partition, key) is None:
-            tier.put(partition, key, make_entry())
-        reference.request(key)
+        for _ in range(draw.randint(1, burst)):
+            if read(partition, key) is None:
+                tier.put(partition, key, make_entry())
+            reference.request(key)
         assert {key for partition in partitions for key in partition.entries} == reference.keys()
     tier.check_invariants()

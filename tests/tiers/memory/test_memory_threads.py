@@ -26,7 +26,7 @@ def _switch_often():
     sys.setswitchinterval(before)
 
 
-def _run_all(jobs):
+def _run_all(jobs, done=None):
     errors = []
 
     def guarded(job):
@@ -34,6 +34,8 @@ def _run_all(jobs):
             job()
         except BaseException as error:  # noqa: BLE001 - carried to the test
             errors.append(error)
+            if done is not None:
+                done.set()
 
     threads = [threading.Thread(target=guarded, args=(job,)) for job in jobs]
     for thread in threads:
@@ -77,7 +79,7 @@ def test_threads_never_see_more_than_fits_and_counts_end_exact(policy, make_entr
             assert usage.bytes + usage.ghost_bytes <= MAX_BYTES
             tier.check_invariants()
 
-    _run_all([*(lambda seed=seed: work(seed) for seed in range(writers)), watch])
+    _run_all([*(lambda seed=seed: work(seed) for seed in range(writers)), watch], done)
     tier.check_invariants()
 
 
@@ -97,7 +99,7 @@ def test_one_partition_never_holds_more_than_fits_at_any_moment(policy, make_ent
         while not done.is_set():
             seen.append(len(partition.entries))
 
-    _run_all([write, watch])
+    _run_all([write, watch], done)
     assert max(seen) <= 5
 
 
@@ -150,7 +152,7 @@ def test_a_child_forked_in_the_middle_of_writes_has_a_working_exact_tier(policy,
         finally:
             done.set()
 
-    _run_all([write, write, fork])
+    _run_all([write, write, fork], done)
     assert statuses == [0] * 20
     tier.check_invariants()
 

@@ -141,8 +141,12 @@ def test_bytes_of_nothing_and_below_nothing_count_as_nothing(policy, make_entry)
     partition = tier.partition("a", "ns")
     for i in range(50):
         assert tier.put(partition, f"k{i}", make_entry(size=random.Random(i).choice([0, -5, 1])))
+        assert tier.usage().bytes == sum(entry.size for entry in partition.entries.values()) >= 0
         tier.check_invariants()
-    assert tier.usage().entries <= 5
+    tier.clear()
+    tier.put(partition, "k", make_entry(size=-5))
+    assert tier.usage().bytes == 0
+    assert tier.usage().entries == 1
 
 
 @BOTH
@@ -207,6 +211,23 @@ def test_eviction_takes_what_is_expired_before_what_lives(policy, make_entry, re
     assert sum(key.startswith("new") for key in partition.entries) >= 8
     assert tier.usage().expired >= 8
     assert tier.usage().evicted == tier.tenant_usage("a").evicted <= 1
+    tier.check_invariants()
+
+
+def test_reads_do_not_save_what_is_expired_in_the_small_queue(make_entry, read):
+    clock = _Clock()
+    tier = _tier(max_entries=10, now=clock)
+    partition = tier.partition("a", "ns")
+    for i in range(15):
+        tier.put(partition, f"k{i}", make_entry())
+    tier.put(partition, "newcomer", make_entry(until=101.0))
+    for _ in range(9):
+        read(partition, "newcomer")
+    clock.now = 101.0
+    for i in range(15, 18):
+        tier.put(partition, f"k{i}", make_entry())
+    assert "newcomer" not in partition.entries
+    assert tier.usage().expired == 1
     tier.check_invariants()
 
 
@@ -277,8 +298,23 @@ def test_ghosts_are_bounded_and_counted_as_memory(make_entry):
     for i in range(20_000):
         tier.put(partition, f"k{i}", make_entry(size=1))
     usage = tier.usage()
-    assert 0 < usage.ghosts <= 64_000 // 8 // 96
-    assert usage.ghost_bytes == usage.ghosts * 96
+    assert 0 < usage.ghosts <= 64_000 // 8 // 128
+    assert usage.ghost_bytes == usage.ghosts * 128
+    tier.check_invariants()
+
+
+def test_room_made_later_is_filled_by_the_small_queue(make_entry):
+    tier = _tier(max_entries=20)
+    partition = tier.partition("a", "ns")
+    for i in range(21):
+        tier.put(partition, f"k{i}", make_entry())
+    in_main = [key for key, entry in partition.entries.items() if entry.where & 1]
+    for key in in_main[:10]:
+        tier.discard(partition, key)
+    for i in range(10):
+        tier.put(partition, f"new{i}", make_entry())
+    assert tier.usage().entries == 20
+    assert not any(partition.entries[f"new{i}"].where & 1 for i in range(10))
     tier.check_invariants()
 
 
