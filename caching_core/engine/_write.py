@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from caching_core.codec import Packed, isolate
+from caching_core.coherence import LedgerCopy
 from caching_core.engine._lifetime import Lifetime
 from caching_core.engine._read import HIGH, Reader
 from caching_core.engine._scope import FOREVER, EngineState, Scope
@@ -25,6 +26,7 @@ class Writing:
 
 
 Ways = Callable[[str, Any], Writing]
+Job = tuple[str, Any, Packed, Writing]
 
 
 class Writer:
@@ -39,29 +41,37 @@ class Writer:
 
     async def set(self, scope: Scope, key: str, value: Any, writing: Writing) -> bool:
         """Store a value. False if it was skipped: the store is away or full (then the old value is gone as well)."""
-        return not await self.set_many(scope, {key: value}, lambda _key, _value: writing)
+        key = check_key(key)
+        packed = self._state.codec.pack(value, serializer=writing.serializer)
+        return not await self._write(scope, [(key, value, packed, writing)])
 
     async def set_many(self, scope: Scope, values: Mapping[str, Any], how: Ways) -> list[str]:
         """Store several values in one step; returns the keys that were skipped.
 
         Nothing is written if one of the values cannot be kept.
         """
-        state = self._state
-        jobs: list[tuple[str, Any, Packed, Writing]] = []
-        for key, value in values.items():
-            key = check_key(key)  # noqa: PLW2901 -- an exact str
+        jobs: list[Job] = []
+        for name, value in values.items():
+            key = check_key(name)
             writing = how(key, value)
-            jobs.append((key, value, state.codec.pack(value, serializer=writing.serializer), writing))
+            jobs.append((key, value, self._state.codec.pack(value, serializer=writing.serializer), writing))
+        return await self._write(scope, jobs)
+
+    async def _write(self, scope: Scope, jobs: list[Job]) -> list[str]:
+        state, store = self._state, self._store
         if state.options.disabled or not jobs:
             return []
         self.refuse_if_read_only()
         scope.counts.sets += len(jobs)
-        if self._store is None:
+        if store is None:
             return [key for key, value, packed, writing in jobs if not self.set_in_memory(scope, key, value, packed, writing)]
         places = [scope.cells.key(job[0]) for job in jobs]
         try:
-            puts = [await self.sealed(scope, key, packed, writing) for key, _, packed, writing in jobs]
-            done = (await self._store.mutate(puts)).done
+            puts = [
+                self._sealed_at_once(scope, key, packed, writing) or await self.sealed(scope, key, packed, writing)
+                for key, _, packed, writing in jobs
+            ]
+            done = (await store.mutate(puts)).done
         except (TierUnavailable, KeyUnavailable):
             scope.counts.unavailable += 1
             scope.counts.sets_skipped += len(jobs)
@@ -72,6 +82,8 @@ class Writer:
             return [job[0] for job in jobs]
         finally:
             state.stamps.touch_keys(places)
+        if all(done):
+            return []
         skipped = [job[0] for job, put, kept in zip(jobs, puts, done, strict=True) if not kept and isinstance(put, Put)]
         scope.counts.sets_skipped += len(skipped)
         return skipped
@@ -80,26 +92,37 @@ class Writer:
         self, scope: Scope, key: str, packed: Packed, writing: Writing, *, expect: bytes | Expect = Expect.ANYTHING
     ) -> Put | Delete:
         """Seal a value under the tenant's ledger as it stands now; a value whose time is over is a delete."""
-        state, store = self._state, self._store
-        assert store is not None  # noqa: S101 -- for the type checker: the callers asked
-        if scope.keys_until <= state.now() or scope.channel is None or scope.names is None:
+        state = self._state
+        if scope.keys_until <= state.now():
             await state.bind_keys(scope)
-        assert scope.names is not None  # noqa: S101 -- for the type checker: bound above
-        assert scope.channel is not None  # noqa: S101 -- for the type checker: bound above
-        name, stored_key = scope.names.of(key)
         if writing.life.is_over:
-            return Delete(name, expect)
+            return Delete(scope.names.of(key)[0], expect)  # type: ignore[union-attr]  # bound above
         entry, _ = state.stamps.capture(scope.cells, key)
         state.bind_tags(scope, entry, writing.tags)
         ledger = await self._reader.ledger(scope, entry)
-        now_ms = store.now_ms()
-        frame = scope.channel.seal(
-            key, packed, created_ms=now_ms, soft_ms=writing.life.soft_ms, hard_ms=writing.life.hard_ms,
-            version_no=state.stamps.version_no(), epoch=ledger.epoch, seq=ledger.seq, tags=writing.tags,
+        return self._seal(scope, key, packed, writing, ledger=ledger, expect=expect)
+
+    def _sealed_at_once(self, scope: Scope, key: str, packed: Packed, writing: Writing) -> Put | None:
+        """Seal as ``sealed`` does where this process knows all it needs; None where it does not."""
+        state = self._state
+        if writing.tags or writing.life.hard_ms == 0 or scope.keys_until <= state.now():
+            return None
+        cells, view = scope.cells, state.stamps.view
+        ledger = state.ledgers.get(scope.tenant)
+        if ledger is None or not ledger.knows((view[cells.tenant], view[cells.namespace]), scope.namespace, ()):
+            return None
+        return self._seal(scope, key, packed, writing, ledger=ledger, expect=Expect.ANYTHING)
+
+    def _seal(self, scope: Scope, key: str, packed: Packed, writing: Writing, *, ledger: LedgerCopy, expect: bytes | Expect) -> Put:
+        name, stored_key = scope.names.of(key)  # type: ignore[union-attr]  # the callers bound it
+        now_ms = self._store.now_ms()  # type: ignore[union-attr]  # the callers have one
+        hard_ms = writing.life.hard_ms
+        frame = scope.channel.seal(  # type: ignore[union-attr]  # the callers bound it
+            key, packed, created_ms=now_ms, soft_ms=writing.life.soft_ms, hard_ms=hard_ms,
+            version_no=self._state.stamps.version_no(), epoch=ledger.epoch, seq=ledger.seq, tags=writing.tags,
             flags=writing.flags, stored_key=stored_key,
         )  # fmt: skip
-        expires = None if writing.life.hard_ms is None else now_ms + writing.life.hard_ms
-        return Put(name, frame, expires, expect=expect)
+        return Put(name, frame, None if hard_ms is None else now_ms + hard_ms, expect=expect)
 
     async def remove(self, scope: Scope, keys: Sequence[str]) -> list[bool]:
         """Delete keys from the store; per key whether it was there. Raises TierUnavailable if it cannot be done at all."""
@@ -115,7 +138,9 @@ class Writer:
         """Put a value in L1, where that is the only store. False if it does not fit."""
         state = self._state
         state.stamps.touch_key(*scope.cells.key(key))  # the copies of forked siblings end here
-        if writing.life.is_over or writing.flags & HIGH or scope.partition is None:
+        if writing.life.is_over:
+            return True  # as asked: gone at once
+        if writing.flags & HIGH or scope.partition is None:
             return False
         entry, _ = state.stamps.capture(scope.cells, key)
         state.bind_tags(scope, entry, writing.tags)
