@@ -1,24 +1,25 @@
 """The queue: order, marks of removed keys, runs of seats."""
 
+import random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caching_core.tiers.memory import Partition
 from caching_core.tiers.memory._fifo import Fifo
 
-STEPS = st.lists(
-    st.tuples(st.sampled_from(["push", "push", "forget", "pop", "renew", "rebuild"]), st.integers(0, 1), st.sampled_from("abc"))
-)
+STEPS = ["push", "push", "forget", "pop", "renew", "rebuild"]
 
 
 @settings(max_examples=300, deadline=None)
-@given(steps=STEPS)
-def test_live_positions_come_out_in_order_and_no_mark_outlives_them(steps):
+@given(seed=st.integers(0, 2**32))
+def test_live_positions_come_out_in_order_and_no_mark_outlives_them(seed):
+    draw = random.Random(seed)  # lists drawn by hypothesis are too short to meet a mark of a renewed seat
     queue = Fifo()
     partitions = [Partition("t", "x"), Partition("t", "y")]
     expected = []
-    for what, number, key in steps:
-        partition = partitions[number]
+    for _ in range(25):
+        what, partition, key = draw.choice(STEPS), draw.choice(partitions), draw.choice("ab")
         place = (key, partition)
         if what == "push":
             queue.push(key, partition.seat)
@@ -27,7 +28,7 @@ def test_live_positions_come_out_in_order_and_no_mark_outlives_them(steps):
             queue.forget(key, partition.seat, expected.count(place))
             expected = [other for other in expected if other != place]
         elif what == "pop":
-            assert number or queue.peek() == (expected[0] if expected else None)
+            assert draw.random() < 0.5 or queue.peek() == (expected[0] if expected else None)
             assert queue.pop() == (expected.pop(0) if expected else None)
         elif what == "renew":
             partition.renew_seat()
