@@ -52,7 +52,10 @@ class SyncCacheManager(OpenedManager):
         Raises TenantUnknown, QuotaExceeded (too many tenants in this process), KeyInvalid for a bad namespace.
         """
         if tenant_id is not None:
-            handle = self._explicit.get((tenant_id, namespace))
+            try:
+                handle = self._explicit.get((tenant_id, namespace))
+            except TypeError:  # no text at all: refused below, with its reason
+                handle = None
             if handle is not None:
                 return handle
         where = self._decide(tenant_id, namespace)
