@@ -91,6 +91,16 @@ class Replay:
         self._sample()
         return self.figures()
 
+    @property
+    def requests(self) -> int:
+        """Return the requests up to now, at no cost."""
+        return self._latency.count
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether the last request has been answered."""
+        return self._seconds > 0
+
     def figures(self) -> Replayed:
         """Return the figures up to now."""
         latency = self._latency

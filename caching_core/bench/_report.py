@@ -90,7 +90,7 @@ class Report:
 
     suites: Mapping[str, Sequence[Row]]
     machine: Mapping[str, str]
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def misses(self) -> list[Row]:
         """Return the rows that miss their target."""

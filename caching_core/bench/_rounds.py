@@ -1,7 +1,7 @@
 """Measure several subjects in interleaved rounds, so that what disturbs one disturbs all."""
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median, quantiles
@@ -102,7 +102,7 @@ def _empty(subject: Subject) -> Subject:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def _no_collection() -> Generator[None]:
     was_enabled = gc.isenabled()
     gc.collect()
     gc.disable()

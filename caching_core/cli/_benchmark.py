@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -79,7 +79,7 @@ class _View:
 
 
 @contextmanager
-def _view(output: Output) -> Iterator[_View]:
+def _view(output: Output) -> Generator[_View]:
     if output.as_json or not output.notes.is_terminal:
         yield _View(output.notes, None)
         return

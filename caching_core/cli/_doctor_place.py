@@ -66,7 +66,7 @@ def _folder(directory: Path) -> Check:
 
 
 def _files(directory: Path) -> Check:
-    bad = []
+    bad: list[Path] = []
     for path in sorted(directory.rglob("*")):
         try:
             found = path.lstat()

@@ -13,6 +13,7 @@ NAMESPACE = "caching-doctor"
 
 _CHUNK = 2**20
 _TTL = 60.0
+_PROBES = ("disk", "memory", "coherence", "tagged")
 
 
 def check_trip(config: CacheConfig, tenant: str) -> Iterator[Check]:
@@ -25,7 +26,7 @@ def check_trip(config: CacheConfig, tenant: str) -> Iterator[Check]:
     with ExitStack() as stack:
         ours = stack.enter_context(SyncCacheManager(config))
         handle = ours.tenant(tenant, namespace=NAMESPACE)
-        stack.callback(handle.clear)
+        stack.callback(handle.delete_many, _PROBES)
         if not _has_disk(config):
             yield _memory(config, ours, handle)
             return

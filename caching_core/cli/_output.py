@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 import typer
 from rich.console import Console
@@ -81,12 +82,12 @@ def json_ready(value: object) -> object:
     """Return the nearest JSON form: bytes as base64 with a mark, what JSON has no form for as its repr."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, bytes | bytearray):
         return {"base64": base64.b64encode(value).decode("ascii")}
     if isinstance(value, Mapping):
-        return {str(name): json_ready(item) for name, item in value.items()}
+        return {str(name): json_ready(item) for name, item in cast("Mapping[object, object]", value).items()}
     if isinstance(value, list | tuple):
-        return [json_ready(item) for item in value]
+        return [json_ready(item) for item in cast("Sequence[object]", value)]
     if isinstance(value, set | frozenset):
-        return sorted((json_ready(item) for item in value), key=repr)
+        return sorted((json_ready(item) for item in cast("frozenset[object]", value)), key=repr)
     return repr(value)

@@ -1,7 +1,7 @@
 """Command replay: recorded accesses through L1 and the sealed disk tier."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -82,7 +82,7 @@ def _settings(*, policy: str, entries: int | None, held_bytes: int | None, value
 
 
 @contextmanager
-def _workspace(directory: Path | None) -> Iterator[Path]:
+def _workspace(directory: Path | None) -> Generator[Path]:
     if directory is not None:
         yield directory
         return
@@ -91,7 +91,7 @@ def _workspace(directory: Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _residency(manager: SyncCacheManager) -> Iterator[Callable[[], Residency] | None]:
+def _residency(manager: SyncCacheManager) -> Generator[Callable[[], Residency] | None]:
     # L1 itself is asked: the manager's stats also count the store's rows, a thousand times the cost.
     instance = acquire(manager.config)
     try:
@@ -138,7 +138,7 @@ def _memory(trend: MemoryTrend | None) -> dict[str, object]:
 
 
 def _findings(result: Replayed) -> list[str]:
-    findings = []
+    findings: list[str] = []
     if result.over_capacity:
         findings.append(f"L1 was over its bounds after {result.over_capacity:,} requests, first after request {result.first_over:,}")
     if result.wrong:

@@ -1,11 +1,12 @@
 """Show a running replay: a bar with live figures on a terminal, a line per tenth elsewhere, nothing with ``--json``."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from time import monotonic
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeElapsedColumn
 
 from caching_core.bench import Replay, Trace
 from caching_core.insight import CacheStats
@@ -23,35 +24,31 @@ class ReplayView:
         self._limit = limit
         self._due = 0.0
         self._tenths = 0
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
 
     @contextmanager
-    def shown(self) -> Iterator[Callable[[Replay], None]]:
+    def shown(self) -> Generator[Callable[[Replay], None]]:
         """Yield what to call with the running replay."""
         if not self._console.is_terminal:
             yield self._print
             return
-        columns = (BarColumn(bar_width=20), TaskProgressColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        with Progress(*columns, console=self._console, refresh_per_second=5) as progress:
-            self._progress = progress
-            self._task = progress.add_task("starting", total=1.0)
-            yield self._draw
-            progress.update(self._task, completed=1.0)
+        bar = Progress(BarColumn(bar_width=None), TaskProgressColumn(), TimeElapsedColumn(), expand=True)
+        task = bar.add_task("replay", total=1.0)
+        with Live(Group(bar), console=self._console, refresh_per_second=5) as live:
+
+            def draw(replay: Replay) -> None:
+                now = monotonic()
+                if now >= self._due or replay.is_done:
+                    self._due = now + _REFRESH_S
+                    bar.update(task, completed=1.0 if replay.is_done else self._done(replay.requests))
+                    live.update(Group(bar, self._line(replay)))
+
+            yield draw
 
     def _done(self, requests: int) -> float:
         return min(requests / self._limit, 1.0) if self._limit else self._trace.fraction_read()
 
-    def _draw(self, replay: Replay) -> None:
-        now = monotonic()
-        if now < self._due or self._progress is None or self._task is None:
-            return
-        self._due = now + _REFRESH_S
-        figures = replay.figures()
-        self._progress.update(self._task, completed=self._done(figures.requests), description=self._line(replay))
-
     def _print(self, replay: Replay) -> None:
-        tenths = int(self._done(replay.figures().requests) * 10)
+        tenths = int(self._done(replay.requests) * 10)
         if tenths > self._tenths:
             self._tenths = tenths
             self._console.print(f"{tenths * 10} %  {self._line(replay)}", soft_wrap=True)

@@ -2,10 +2,11 @@
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from caching_core.config import CacheConfig
 from caching_core.errors import ConfigInvalid, TenantUnknown
@@ -41,13 +42,13 @@ class Session:
         return tenant, config.namespace if self.namespace is None else check_namespace(self.namespace)
 
     @contextmanager
-    def manager(self, **overrides: object) -> Iterator[SyncCacheManager]:
+    def manager(self, **overrides: object) -> Generator[SyncCacheManager]:
         """Start a manager and close it at the end."""
         with SyncCacheManager(self.config(**overrides)) as manager:
             yield manager
 
     @contextmanager
-    def handle(self, **overrides: object) -> Iterator[SyncTenantCache]:
+    def handle(self, **overrides: object) -> Generator[SyncTenantCache]:
         """Start a manager and bind it to the tenant and namespace of the options."""
         config = self.config(**overrides)
         tenant, namespace = self.where(config)
@@ -65,7 +66,7 @@ def read_settings(path: Path) -> Mapping[str, object]:
         raise ConfigInvalid(f"settings file {path} cannot be read: {cause}") from cause
     try:
         if path.suffix == ".toml":
-            settings: object = tomllib.loads(text)
+            settings: Any = tomllib.loads(text)
         elif path.suffix == ".json":
             settings = json.loads(text)
         else:
@@ -75,4 +76,4 @@ def read_settings(path: Path) -> Mapping[str, object]:
         raise ConfigInvalid(f"settings file {path} is malformed: {cause}") from cause
     if not isinstance(settings, dict):
         raise ConfigInvalid(f"settings file {path} must hold one object of settings, not a {type(settings).__name__}")
-    return settings
+    return cast("dict[str, object]", settings)

@@ -1,6 +1,6 @@
 """Our own cache as the suites open it: blocking, in a workspace of its own, sealed as by default."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ class Ours:
 
 
 @contextmanager
-def open_ours(directory: Path, **settings: object) -> Iterator[Ours]:
+def open_ours(directory: Path, **settings: object) -> Generator[Ours]:
     """Start a manager in ``directory`` and yield its methods; values live for five minutes, as the peers' do."""
     with SyncCacheManager({"directory": str(directory), "namespace": "bench", "default_ttl": 300, **settings}) as manager:
         handle = manager.tenant("main")

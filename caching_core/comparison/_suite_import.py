@@ -14,7 +14,7 @@ def run_import(plan: Plan) -> Iterator[Row]:
     """Import in fresh interpreters, then fork a process whose cache is in use."""
     plan.say("import: fresh interpreters")
     _import_seconds()  # writes the bytecode, as an installer does
-    imports = []
+    imports: list[float] = []
     for number in range(plan.rounds):
         plan.say(f"import: fresh interpreter {number + 1} of {plan.rounds}")
         imports.append(_import_seconds())
@@ -22,13 +22,10 @@ def run_import(plan: Plan) -> Iterator[Row]:
     plan.say("import: first get after fork")
     task = {"directory": str(plan.directory / "fork"), "rounds": plan.rounds}
     answer = ask_module("caching_core.comparison._first_use", task)
-    assert isinstance(answer, dict)
     for key, what in (("warm", "held by L1 before the fork"), ("cold", "on disk")):
-        series = Series(tuple(seconds * 1000 for seconds in answer[key]))
+        series = Series(tuple(float(seconds) * 1000 for seconds in answer[key]))
         yield Row("F10", f"first get after fork, {what}", series, unit="ms", limit=5.0)
 
 
 def _import_seconds() -> float:
-    seconds = ask([sys.executable, "-c", _IMPORT], {})
-    assert isinstance(seconds, float)
-    return seconds
+    return float(ask([sys.executable, "-c", _IMPORT], {}))

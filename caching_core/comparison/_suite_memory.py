@@ -29,5 +29,4 @@ def run_memory(plan: Plan) -> Iterator[Row]:
 def _bytes(plan: Plan, subject: str, entries: int) -> Series:
     task = {"subject": subject, "entries": entries, "directory": str(plan.directory / "overhead")}
     answer = ask_module("caching_core.comparison._overhead", task)
-    assert isinstance(answer, dict)
     return Series((float(answer["bytes"]),))

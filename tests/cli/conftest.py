@@ -45,7 +45,7 @@ def caching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ra
             return Ran(result.exit_code, result.stdout, result.stderr)
         environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", **(env or {})}
         command = [sys.executable, "-m", "caching_core.cli", *arguments]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environ, timeout=120, check=False)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environ, timeout=600, check=False)
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run
