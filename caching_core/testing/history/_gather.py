@@ -1,11 +1,14 @@
 """Histories of many processes, sorted into what the checker asks for: reads, writes and acknowledgements per key."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from caching_core.testing.history._record import Kind, Scope, read_history
+
+LIFE: Final = 100_000
 
 
 @dataclass(slots=True)
@@ -42,8 +45,12 @@ def gather(paths: Iterable[Path]) -> Histories:
     found = Histories()
     members: dict[tuple[int, int], list[int]] = defaultdict(list)
     groups: list[tuple[int, int, int, int, int]] = []
+    lives: Counter[int] = Counter()
     for path in paths:
-        process, records = read_history(path)
+        number, records = read_history(path)
+        # Who was killed and started again has forgotten what it had read: another process to the checker.
+        process = number + LIFE * lives[number]
+        lives[number] += 1
         for record in records:
             begin, end, version, aux, key, flag, detail, kind = record
             if kind == Kind.READ:
