@@ -62,6 +62,10 @@ class LedgerCopy:
         new._fields = fields
         return new
 
+    def least_seq(self, namespace: str) -> int:
+        """Return the seq from which an entry of ``namespace`` without tags is neither invalid nor stale."""
+        return max(self._fields["n:" + namespace][0], self._fields["s:@all"][0])
+
     def judge(self, epoch: bytes, seq: int, namespace: str, tags: Iterable[str]) -> Verdict:
         """Judge an entry sealed under (epoch, seq); call only when ``knows`` said yes."""
         if epoch != self.epoch:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from caching_core.codec import Channel, Flag, Opened, Refusal, Refused, isolate
 from caching_core.coherence import LedgerCopy, Verdict, fields_of
-from caching_core.engine._scope import FOREVER, EngineState, Scope
+from caching_core.engine._scope import FOREVER, EngineState, Plain, Scope
 from caching_core.errors import EntryCorrupt, KeyUnavailable, TierUnavailable
 from caching_core.events import EntryRefused
 from caching_core.tenancy import check_key
@@ -40,18 +40,22 @@ class Reader:
     async def get(self, scope: Scope, key: str, default: Any) -> Any:
         """Return the value under ``key``, from the store, or ``default``. Faults of the store are misses."""
         key = check_key(key)
-        store = self._store
-        if store is None or self._state.options.disabled:
+        store, state = self._store, self._state
+        if store is None or state.options.disabled:
             scope.counts.misses += 1
             return default
-        entry, _ = self._state.stamps.capture(scope.cells, key)
+        entry = self._captured(scope, key)
         try:
-            if scope.keys_until <= self._state.now():
-                await self._state.bind_keys(scope)
+            if scope.keys_until <= state.now():
+                await state.bind_keys(scope)
             blob = await store.get(scope.names.of(key)[0])  # type: ignore[union-attr]  # bound above
             if blob is not None:
-                standing, opened = await self.weigh(scope, key, entry, blob)
-                if standing is Standing.VALID and opened is not None:
+                opened = self._plainly_good(scope, key, entry, blob)
+                if opened is None:
+                    standing, opened = await self.weigh(scope, key, entry, blob)
+                    if standing is not Standing.VALID:
+                        opened = None
+                if opened is not None:
                     value = self.keep(scope, key, entry, opened)
                     scope.counts.hits_l2 += 1
                     return value
@@ -59,10 +63,42 @@ class Reader:
             self.report(scope, key, refused)
         except (TierUnavailable, KeyUnavailable):
             scope.counts.unavailable += 1
-            if self._state.options.strict:
+            if state.options.strict:
                 raise
         scope.counts.misses += 1
         return default
+
+    def _captured(self, scope: Scope, key: str) -> Entry:
+        """Capture what the read depends on; without L1 that is what the ledger copy is held against, and no key."""
+        stamps = self._state.stamps
+        if scope.partition is not None:
+            return stamps.capture(scope.cells, key)[0]
+        entry = Entry()
+        cells, view = scope.cells, stamps.view
+        entry.guard = (view[cells.tenant], view[cells.namespace])
+        entry.cell, entry.mark, entry.extra = 0, 0.0, None
+        return entry
+
+    def _plainly_good(self, scope: Scope, key: str, entry: Entry, blob: bytes) -> Opened | None:
+        """Open an untagged entry that is good by what this process knows; None for all others, which are to be weighed."""
+        plain = scope.plain
+        if plain is None or plain.guard != entry.guard or blob[0]:
+            return None
+        try:
+            opened = scope.channel.open(key, blob[1:])  # type: ignore[union-attr]  # bound before the read
+        except Refused:
+            return None
+        if opened.tags or opened.epoch != plain.epoch or opened.seq < plain.seq:
+            return None
+        now_ms = self._store.now_ms()  # type: ignore[union-attr]  # a blob came from a store
+        limit = opened.soft_at_ms if opened.soft_at_ms is not None else opened.hard_at_ms
+        if limit is not None and limit <= now_ms:
+            return None
+        old = scope.entries.get(key)
+        if old is not None and old.version > opened.version_no:
+            return None
+        entry.version = opened.version_no
+        return opened
 
     async def get_many(self, scope: Scope, keys: Sequence[str]) -> dict[str, Any]:
         """Return the values that the store has of ``keys``, in one trip."""
@@ -193,6 +229,7 @@ class Reader:
             state.stamps.touch_tenant(scope.cells)
         copy = state.ledgers.get(scope.tenant, _EMPTY).learn(read, entry.guard, scope.namespace, marks)
         state.ledgers[scope.tenant] = copy
+        scope.plain = Plain(entry.guard, copy.epoch, copy.least_seq(scope.namespace))
         return copy
 
     def keep(self, scope: Scope, key: str, entry: Entry, opened: Opened) -> Any:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from weakref import WeakSet
 
 from caching_core.codec import Channel, Codec
@@ -44,10 +44,18 @@ class EngineOptions:
     max_value_bytes: int = 16 * 1024 * 1024
 
 
+class Plain(NamedTuple):
+    """What an entry without tags must match to be good: the ledger's word, as long as the cells hold ``guard``."""
+
+    guard: tuple[float, float]
+    epoch: bytes
+    seq: int
+
+
 class Scope:
     """One tenant and namespace as the engine sees it. Shared by all handles on it; thread-safe by replacement."""
 
-    __slots__ = ("cells", "channel", "counts", "entries", "keys_until", "names", "namespace", "partition", "tenant")
+    __slots__ = ("cells", "channel", "counts", "entries", "keys_until", "names", "namespace", "partition", "plain", "tenant")
 
     def __init__(self, tenant: str, namespace: str, *, cells: Cells, partition: Partition | None) -> None:
         self.tenant = tenant
@@ -60,6 +68,7 @@ class Scope:
         self.channel: Channel | None = None
         self.names: NameScheme | None = None
         self.keys_until = 0.0
+        self.plain: Plain | None = None
 
 
 class EngineState:

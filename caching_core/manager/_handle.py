@@ -23,18 +23,19 @@ class TenantCache(BoundHandle):
         try:
             entry = self._entries[key]
         except KeyError:
-            return await self._engine.read.get(self._scope, key, default)
+            pass
         except TypeError:
             return check_key(key)
-        if (entry.until > monotonic() and self._view[entry.lane] == entry.seen) or self._again(key, entry):
-            entry.n += 1
-            thaw = entry.thaw
-            return entry.value if thaw is None else thaw(entry.value)
+        else:
+            if (entry.until > monotonic() and self._view[entry.lane] == entry.seen) or self._again(key, entry):
+                entry.n += 1
+                thaw = entry.thaw
+                return entry.value if thaw is None else thaw(entry.value)
         return await self._engine.read.get(self._scope, key, default)
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the values that exist among ``keys``, in one trip below L1. Duplicates count once."""
-        found, missing = self._from_memory(list(dict.fromkeys(keys)))
+        found, missing = self._from_memory(_each_once(keys))
         if missing:
             found.update(await self._engine.read.get_many(self._scope, missing))
         return found
@@ -85,7 +86,7 @@ class TenantCache(BoundHandle):
 
     async def delete_many(self, keys: Iterable[str]) -> Invalidated:
         """Remove several keys in one step; ``count`` says how many were there."""
-        return await self._engine.invalidate.delete_many(self._scope, tuple(dict.fromkeys(keys)))
+        return await self._engine.invalidate.delete_many(self._scope, _each_once(keys))
 
     async def invalidate_tags(self, *tags: str) -> Invalidated:
         """Invalidate every entry of the tenant that bears one of ``tags``; the cost does not depend on how many they are."""
@@ -128,3 +129,12 @@ class TenantCache(BoundHandle):
 
     def _life(self, ttl: float | Unset | None) -> Lifetime:
         return lifetime(ttl, None, default=self._engine.state.options.default_ttl)
+
+
+def _each_once(keys: Iterable[str]) -> list[str]:
+    """Return the keys in order without repetition."""
+    keys = list(keys)
+    try:
+        return list(dict.fromkeys(keys))
+    except TypeError:
+        return keys  # one of them is no text: the engine refuses it, with the reason

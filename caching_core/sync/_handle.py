@@ -28,13 +28,14 @@ class SyncTenantCache(BoundHandle):
         try:
             entry = self._entries[key]
         except KeyError:
-            return run_sync(self._engine.read.get(self._scope, key, default))
+            pass
         except TypeError:
             return check_key(key)
-        if (entry.until > monotonic() and self._view[entry.lane] == entry.seen) or self._again(key, entry):
-            entry.n += 1
-            thaw = entry.thaw
-            return entry.value if thaw is None else thaw(entry.value)
+        else:
+            if (entry.until > monotonic() and self._view[entry.lane] == entry.seen) or self._again(key, entry):
+                entry.n += 1
+                thaw = entry.thaw
+                return entry.value if thaw is None else thaw(entry.value)
         return run_sync(self._engine.read.get(self._scope, key, default))
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
