@@ -265,6 +265,26 @@ def test_a_log_rolled_back_as_a_whole_does_not_fit_the_head_file(copy, original)
     assert (seen.finding.fault, seen.finding.seq) == (Fault.TRUNCATED, RECORDS - 300 + 1)
 
 
+def test_a_writer_does_not_go_on_from_a_log_that_was_rolled_back(copy, original):
+    shutil.copy2(original.parent / "older" / LOG_FILE, copy / LOG_FILE)
+    with AuditLog(copy, key=KEY) as log:
+        for number in range(400):  # enough to overtake the head file
+            log.record(AuditClass.ADMIN, f"a{number}")
+    seen = verify(copy)
+    assert seen.status is Status.TAMPERED
+    assert seen.finding is not None
+    assert f"earlier log of {RECORDS} records was tampered" in seen.finding.message
+
+
+def test_even_a_bit_of_the_head_file_that_says_nothing_counts(copy):
+    path = copy / HEAD_FILE
+    text = path.read_bytes()
+    assert text[86:88] == b"=="
+    alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    path.write_bytes(text[:85] + bytes([alphabet[alphabet.index(text[85]) ^ 1]]) + text[86:])
+    assert verify(copy).status is Status.TAMPERED
+
+
 def test_a_replaced_signing_key_is_found_by_who_kept_the_public_one(copy, tmp_path):
     kept = verify(copy).public_key
     other = tmp_path / "other"

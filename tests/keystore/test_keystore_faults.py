@@ -70,6 +70,19 @@ def test_a_damaged_file_is_reported_and_left_alone(store, path, damage):
     assert path.read_bytes() == before
 
 
+def test_damage_that_the_asked_for_rows_do_not_touch_is_reported_too(path):
+    store = SqliteKeyStore(path)
+    marker = b"MARKER" * 10
+    for number in range(150):
+        run_sync(store.create(f"tenant-{number}", row(wrapped=marker if number == 140 else None)))
+    store.close()
+    whole = path.read_bytes()
+    page = whole.index(marker) // 4096 * 4096
+    path.write_bytes(whole[:page] + b"\xa5" * 4096 + whole[page + 4096 :])
+    with pytest.raises(KeyUnavailable, match=r"damaged.*backup"):
+        run_sync(store.load("tenant-0"))
+
+
 def test_a_newer_format_is_not_touched(store, path):
     run_sync(store.create("acme", row()))
     store.close()
