@@ -318,6 +318,8 @@ class StoreContract:
         assert await store.names("cc:a_\U0010ffff") == ["cc:a_\U0010ffff"]
         assert await store.names("cc:%") == []
         assert len(await store.names("")) == 10
+        await store.mutate([Put("ce\ud7ff", a_frame(), None), Put("ce\ue000", a_frame(), None)])
+        assert await store.names("ce\ud7ff") == ["ce\ud7ff"]
 
     @driven
     async def test_usage_counts_what_lives(self, stage: Stage) -> None:

@@ -128,7 +128,7 @@ def sweep(directory: Path, current: Callable[[], str]) -> int:
     removed = 0
     for name in names:
         base, _, draft = name.partition(_DRAFT)
-        if _CORRUPT in name or not base.endswith((_SUFFIX, *(_SUFFIX + side for side in SIDE_FILES))):
+        if not base.endswith((_SUFFIX, *(_SUFFIX + side for side in SIDE_FILES))):
             continue
         if _stale(directory / name) if draft else name not in {keep, *(keep + side for side in SIDE_FILES)}:
             (directory / name).unlink(missing_ok=True)

@@ -34,18 +34,22 @@ _TABLES: Final = (
 
 
 def lay_out(path: Path) -> None:
-    """Write the empty tables into a new file."""
+    """Write the empty tables into a new file, or raise and leave a file that is good for nothing.
+
+    Straight into the file: what a log still held at the end would be lost without a word where the disk is full.
+    """
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA synchronous=OFF")
-        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA journal_mode=OFF")
         connection.execute("BEGIN")
         for table in _TABLES:
             connection.execute(table)
         connection.execute(f"PRAGMA user_version={_FORMAT}")
         connection.execute("COMMIT")
+        connection.execute("PRAGMA journal_mode=WAL")
     finally:
         connection.close()
 

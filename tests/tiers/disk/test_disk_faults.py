@@ -327,6 +327,7 @@ def test_a_full_volume(tmp_path, bench):
         drive(store.mutate([Put("again", FRAME, None)]))
         assert drive(store.get("again"))[1:] == FRAME
         bench.close()
+        assert not bench.heard(StoreQuarantined)
     finally:
         subprocess.run(["umount", "-l", volume], check=True)
 
@@ -412,7 +413,12 @@ def other_database(path: Path, _draw: random.Random) -> None:
     path.chmod(0o600)
 
 
-@pytest.mark.parametrize("damage", [damage_header, damage_pages, cut_file, empty_file, other_database])
+def other_format(path: Path, _draw: random.Random) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version=99")
+
+
+@pytest.mark.parametrize("damage", [other_format, damage_header, damage_pages, cut_file, empty_file, other_database])
 def test_a_damaged_file_is_set_aside_and_the_store_works(bench, damage):
     store = bench.open()
     drive(store.mutate([Put(f"k{number}", FRAME, None) for number in range(400)]))
@@ -482,6 +488,19 @@ def test_a_log_that_lost_its_end(bench, how):
     drive(store.mutate([Put("new", FRAME, None)]))
     assert drive(store.get("new"))[1:] == FRAME
     assert is_whole(bench.path())
+
+
+def test_a_log_cut_under_an_open_store(bench):
+    store = bench.open()
+    for number in range(200):
+        drive(store.mutate([Put(f"k{number}", FRAME, None)]))
+    os.truncate(f"{bench.path()}-wal", 200_000)
+    other = bench.open()
+    for number in range(200):
+        assert drive(other.get(f"k{number}")) in {None, b"\x00" + FRAME}
+    assert len(bench.heard(StoreQuarantined)) == 1
+    drive(store.mutate([Put("new", FRAME, None)]))
+    assert drive(other.get("new"))[1:] == FRAME
 
 
 def test_a_cancelled_wait_leaves_nothing_locked(bench):

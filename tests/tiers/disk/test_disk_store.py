@@ -369,6 +369,15 @@ def test_closing_while_threads_work_ends_their_calls_cleanly(bench):
     assert [name for name in held if str(bench.directory) in name and "-shm" not in name] == []
 
 
+def test_a_connection_lent_while_the_store_closes_is_closed_when_it_returns(bench):
+    store = bench.open()
+    drive(store.mutate([Put("a", FRAME, None)]))
+    pool = store._access.pool
+    pool.idle[0].set_trace_callback(lambda _statement: store.close())
+    assert drive(store.get("a")) is not None
+    assert pool.is_closed()
+
+
 def test_a_delete_with_absent_expected_does_nothing(bench):
     store = bench.open()
     drive(store.mutate([Put("a", FRAME, None)]))
