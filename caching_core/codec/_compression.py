@@ -15,7 +15,6 @@ AUTO_SMALLEST: Final = 4096
 _WORTH: Final = 0.9
 _LEVEL: Final = 1
 _LEAST_WINDOW: Final = 8 << 20  # what RFC 8878 asks every decoder to accept
-_LZ4_RATIO: Final = 255  # no lz4 block can unpack to more than this many times its size
 
 
 class Compressor:
@@ -96,8 +95,6 @@ class Compressor:
 
     @staticmethod
     def _read_lz4(payload: bytes, raw_len: int) -> bytes:
-        if raw_len > _LZ4_RATIO * len(payload):
-            raise Refused(Refusal.COMPRESSOR)
         try:
             raw: bytes = _lz4.decompress(payload, uncompressed_size=raw_len)
         except (_lz4.LZ4BlockError, ValueError):

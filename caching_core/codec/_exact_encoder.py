@@ -100,7 +100,10 @@ class ExactEncoder:
     def _ext(self, tag: int, parts: list[Any], layer: int) -> Any:
         data = self._wire.pack(parts)
         if layer >= FREE_LAYERS and nesting_bound(data) > LARGEST_BOUND:
-            raise _too_deep()
+            raise ValueNotKept(
+                f"a value holds much inside more than {FREE_LAYERS} layers of tuples, sets, dicts with keys that are not str, or objects; "
+                "use lists and dicts with str keys for the outer ones"
+            )
         return self._wire.ext(tag, data)
 
 

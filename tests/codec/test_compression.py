@@ -77,6 +77,7 @@ def zstd_header(content_size: int | None, window_log: int | None = None) -> byte
 def test_hand_made_headers_are_what_the_library_reads():
     assert zstandard.get_frame_parameters(zstd_header(1 << 62)).content_size == 1 << 62
     assert zstandard.get_frame_parameters(zstd_header(5, 31)).window_size == 1 << 31
+    assert zstandard.ZstdDecompressor().decompress(zstd_header(1, 31)) == b"x"
 
 
 BOMBS = {
@@ -84,6 +85,7 @@ BOMBS = {
     "states 2^62": (zstd_header(1 << 62), 1000),
     "states 2^62 with a large raw_len": (zstd_header(1 << 62), LARGEST),
     "window of 2 GiB": (zstd_header(1000, 31), 1000),
+    "window of 2 GiB around one byte": (zstd_header(1, 31), 1),
     "unknown size": (zstandard.ZstdCompressor(write_content_size=False).compress(b"a" * 5000), 5000),
     "one byte less": (zstandard.ZstdCompressor().compress(b"a" * 999), 1000),
     "one byte more": (zstandard.ZstdCompressor().compress(b"a" * 1001), 1000),
