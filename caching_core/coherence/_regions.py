@@ -43,15 +43,17 @@ class Cells:
     """The cells of one tenant and namespace, and how a key or tag finds its own.
 
     ``tenant``, ``namespace``, ``any_tag`` are indexes in the table; ``lanes`` the tenant's 64 lanes,
-    as ints that all slots share.
+    as ints that all slots share. ``last_guard`` is the writer's to keep: equal guards are one object.
     """
 
-    __slots__ = ("_keys", "_tags", "any_tag", "lanes", "namespace", "tenant")
+    __slots__ = ("_keys", "_marks", "_tags", "any_tag", "lanes", "last_guard", "namespace", "tenant")
 
     def __init__(self, tenant: str, namespace: str, secret: bytes) -> None:
         slot = _number(_hashed(secret, b"tenant", tenant)) % TENANT_SLOTS
         self.tenant = TENANTS_AT + slot * TENANT_STRIDE
         self.lanes: Sequence[int] = tuple(range(self.tenant + 1, self.tenant + TENANT_STRIDE))
+        self._marks = [0.0] * LANES
+        self.last_guard = (0.0, 0.0)
         self._keys = _hashed(secret, b"key", tenant, namespace)
         self._tags = _hashed(secret, b"tag", tenant)
         self.any_tag = self._tag_cell("\x00any")
@@ -72,3 +74,12 @@ class Cells:
         state.update(key.encode())
         number = int.from_bytes(state.digest(), "little")
         return number & _KEY_MASK, self.lanes[(number >> _KEY_BITS) & _LANE_MASK]
+
+    def shared_mark(self, lane: int, number: float) -> float:
+        """Return ``number``, as one object for all slots of a lane that saw the same."""
+        marks, at = self._marks, lane - self.tenant - 1
+        known = marks[at]
+        if known == number:
+            return known
+        marks[at] = number
+        return number

@@ -55,35 +55,48 @@ class Stamps:
         """Return the cells of a tenant and namespace."""
         return Cells(tenant, namespace, self._secret)
 
-    def capture(self, cells: Cells, key: str) -> tuple[Entry, float]:
+    def capture(self, cells: Cells, key: str) -> Entry:
         """Start a slot for a value that is yet to be read: what the cells hold now is its stamp.
 
-        Returns the slot with lane, seen, cell, mark and guard set, and the number of the tenant's any-tag cell.
+        Sets lane, seen, mark, guard and extra. Equal numbers are one object wherever that is cheap: a slot costs
+        less than the floats that its stamp would be made of.
         """
         view = self.view
         entry = Entry()
-        entry.cell, lane = cells.key(key)
+        cell, lane = cells.key(key)
         entry.lane = lane
-        entry.seen = view[lane]  # first: a touch writes the cells, then the lane
-        entry.guard = (view[cells.tenant], view[cells.namespace])
-        entry.mark = view[entry.cell]
+        entry.seen = cells.shared_mark(lane, view[lane])  # first: a touch writes the cells, then the lane
+        entry.guard = self.guard(cells)
+        entry.mark = view[cell]
         entry.extra = None
-        return entry, view[cells.any_tag]
+        return entry
 
-    def holds(self, cells: Cells, entry: Entry) -> bool:
+    def guard(self, cells: Cells) -> tuple[float, float]:
+        """Return the numbers of the tenant's and the namespace's cells, as the same tuple while they stay."""
+        view, last = self.view, cells.last_guard
+        tenant, namespace = view[cells.tenant], view[cells.namespace]
+        if last[0] == tenant and last[1] == namespace:
+            return last
+        cells.last_guard = fresh = (tenant, namespace)
+        return fresh
+
+    def holds(self, cells: Cells, key: str, entry: Entry) -> bool:
         """Tell whether nothing that concerns ``entry`` was invalidated since its capture; renews its lane mark."""
         view = self.view
         lane = view[entry.lane]
+        if lane == entry.seen:
+            return True
         if (view[cells.tenant], view[cells.namespace]) != entry.guard:
             return False
         extra: Extra | None = entry.extra
+        own = view[cells.key(key)[0]]
         mark = entry.mark
         if extra is None:
-            if view[entry.cell] != mark:
+            if own != mark:
                 return False
-        elif view[entry.cell] != mark[0] or any(view[cell] != number for cell, number in zip(extra.tag_cells, mark[1:], strict=True)):
+        elif own != mark[0] or any(view[cell] != number for cell, number in zip(extra.tag_cells, mark[1:], strict=True)):
             return False
-        entry.seen = lane
+        entry.seen = cells.shared_mark(entry.lane, lane)
         return True
 
     # -- touches -------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ class Changer:
             return self._in_memory(scope, key), Expect.ABSENT
         if state.options.disabled:
             return _NOTHING, Expect.ABSENT
-        entry, _ = state.stamps.capture(scope.cells, key)
+        entry = state.stamps.capture(scope.cells, key)
         if scope.keys_until <= state.now() or scope.names is None:
             await state.bind_keys(scope)
         assert scope.names is not None  # noqa: S101 -- for the type checker: bound above

@@ -83,7 +83,7 @@ class Explainer:
             opened = channel.open(key, blob[1:])
         except Refused as refused:
             return self._miss(scope, key, f"refused: {refused.reason.value}", notes)
-        capture, _ = self._state.stamps.capture(scope.cells, key)
+        capture = self._state.stamps.capture(scope.cells, key)
         standing, _ = await self._reader.weigh(scope, key, capture, blob)
         if standing is not Standing.VALID:
             return self._miss(scope, key, f"{standing.value}: {_WHY[standing]}", notes, opened=opened)

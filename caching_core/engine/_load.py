@@ -77,7 +77,7 @@ class Loader:
         standing = scope.entries.get(key)
         if standing is not None and standing.version > entry.version:
             return False
-        return entry.until > self._state.now() and self._state.stamps.holds(scope.cells, entry)
+        return entry.until > self._state.now() and self._state.stamps.holds(scope.cells, key, entry)
 
     async def _lead(self, scope: Scope, key: str, loading: Loading, flight: Flight) -> Any:
         standing = scope.entries.get(key)
@@ -136,7 +136,7 @@ class Loader:
         return await self._fill(scope, key, entry, loading, flight, token=token, ledger=lease.ledger, now_ms=lease.now_ms)
 
     def _captured(self, scope: Scope, key: str, loading: Loading) -> Entry:
-        entry, _ = self._state.stamps.capture(scope.cells, key)
+        entry = self._state.stamps.capture(scope.cells, key)
         self._state.bind_tags(scope, entry, loading.tags)
         return entry
 

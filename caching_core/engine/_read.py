@@ -72,17 +72,16 @@ class Reader:
         """Capture what the read depends on; without L1 that is what the ledger copy is held against, and no key."""
         stamps = self._state.stamps
         if scope.partition is not None:
-            return stamps.capture(scope.cells, key)[0]
+            return stamps.capture(scope.cells, key)
         entry = Entry()
-        cells, view = scope.cells, stamps.view
-        entry.guard = (view[cells.tenant], view[cells.namespace])
-        entry.cell, entry.mark, entry.extra = 0, 0.0, None
+        entry.guard = stamps.guard(scope.cells)
+        entry.mark, entry.extra = 0.0, None
         return entry
 
     def _plainly_good(self, scope: Scope, key: str, entry: Entry, blob: bytes) -> Opened | None:
         """Open an untagged entry that is good by what this process knows; None for all others, which are to be weighed."""
         plain = scope.plain
-        if plain is None or plain.guard != entry.guard or blob[0]:
+        if plain is None or (plain.guard is not entry.guard and plain.guard != entry.guard) or blob[0]:
             return None
         try:
             opened = scope.channel.open(key, blob[1:])  # type: ignore[union-attr]  # bound before the read
@@ -108,7 +107,7 @@ class Reader:
         if store is None or state.options.disabled or not keys:
             scope.counts.misses += len(keys)
             return found
-        slots = [state.stamps.capture(scope.cells, key)[0] for key in keys]
+        slots = [state.stamps.capture(scope.cells, key) for key in keys]
         try:
             if scope.keys_until <= state.now():
                 await state.bind_keys(scope)

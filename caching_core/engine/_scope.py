@@ -148,7 +148,7 @@ class EngineState:
         if entry.until <= self.now():
             return False
         # A purge may have come between the lookup and here: then the slot is no longer the one that stands.
-        return self.stamps.holds(scope.cells, entry) and scope.entries.get(key) is entry
+        return self.stamps.holds(scope.cells, key, entry) and scope.entries.get(key) is entry
 
     def bind_tags(self, scope: Scope, entry: Entry, tags: tuple[str, ...]) -> None:
         """Capture the cells of ``tags`` into a slot, in place of any others; its lane mark stays what it was."""
@@ -169,7 +169,7 @@ class EngineState:
         standing = scope.entries.get(key)
         if standing is not None and standing.version > entry.version:
             return False
-        if not self.stamps.holds(scope.cells, entry):
+        if not self.stamps.holds(scope.cells, key, entry):
             return False
         try:
             return self.memory.put(scope.partition, key, entry)

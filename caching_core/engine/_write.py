@@ -97,7 +97,7 @@ class Writer:
             await state.bind_keys(scope)
         if writing.life.is_over:
             return Delete(scope.names.of(key)[0], expect)  # type: ignore[union-attr]  # bound above
-        entry, _ = state.stamps.capture(scope.cells, key)
+        entry = state.stamps.capture(scope.cells, key)
         state.bind_tags(scope, entry, writing.tags)
         ledger = await self._reader.ledger(scope, entry)
         return self._seal(scope, key, packed, writing, ledger=ledger, expect=expect)
@@ -107,9 +107,8 @@ class Writer:
         state = self._state
         if writing.tags or writing.life.hard_ms == 0 or scope.keys_until <= state.now():
             return None
-        cells, view = scope.cells, state.stamps.view
         ledger = state.ledgers.get(scope.tenant)
-        if ledger is None or not ledger.knows((view[cells.tenant], view[cells.namespace]), scope.namespace, ()):
+        if ledger is None or not ledger.knows(state.stamps.guard(scope.cells), scope.namespace, ()):
             return None
         return self._seal(scope, key, packed, writing, ledger=ledger, expect=Expect.ANYTHING)
 
@@ -142,7 +141,7 @@ class Writer:
             return True  # as asked: gone at once
         if writing.flags & HIGH or scope.partition is None:
             return False
-        entry, _ = state.stamps.capture(scope.cells, key)
+        entry = state.stamps.capture(scope.cells, key)
         state.bind_tags(scope, entry, writing.tags)
         self._finish(entry, value, packed, writing.life)
         return state.place(scope, key, entry)

@@ -13,12 +13,12 @@ class Entry:
 
     ``thaw``: None = ``value`` is shared, else ``thaw(value)`` is what a reader gets. ``until``:
     monotonic seconds up to which a hit needs no second look. ``lane``, ``seen``: index of the stamp
-    lane and its number. ``cell``, ``mark``: the key's stamp cell and its number (a tuple with tags).
+    lane and its number. ``mark``: the number of the key's stamp cell (with tags a tuple, theirs after it).
     ``guard``: the numbers of tenant and namespace. ``size``: bytes, also of the overhead. ``version``:
     the replay floor. ``where``: the policy's own. ``extra``: None, or what makes the entry special.
     """
 
-    __slots__ = ("cell", "extra", "guard", "lane", "mark", "n", "seen", "size", "thaw", "until", "value", "version", "where")
+    __slots__ = ("extra", "guard", "lane", "mark", "n", "seen", "size", "thaw", "until", "value", "version", "where")
 
     value: Any  # the caller's value
     thaw: Callable[[Any], Any] | None
@@ -26,7 +26,6 @@ class Entry:
     lane: int
     seen: float
     n: int
-    cell: Any  # the engine's: an index, or a tuple of them
     mark: Any  # the engine's: a number, or a tuple of them
     guard: Any  # the engine's: a tuple shared by a partition
     size: int
