@@ -15,7 +15,7 @@ from caching_core.audit._writer import Writer
 
 _QUEUE: Final = 65536
 _CLOSE_SECONDS: Final = 5.0
-_FLOODED: Final = frozenset({AuditClass.AUTH, AuditClass.SECURITY, AuditClass.SYSTEM})
+_ADMIN: Final = AuditClass.ADMIN  # an enum's member is found anew on each mention, slowly; every other class is counted in a flood
 
 
 class AuditLog:
@@ -68,13 +68,13 @@ class AuditLog:
         entry: Entry = (cls, action, outcome, tenant, actor_type, actor, ip, request, namespace, key, count, detail, private, now)
         queue = writer.queue
         if len(queue) >= self._limit:
-            if cls not in _FLOODED:
+            if cls is _ADMIN:
                 if writer.make_room(entry):
                     return
             else:
                 writer.throttle.count(cls, action, tenant, outcome=outcome, now=now)
                 return
-        elif cls in _FLOODED and not writer.throttle.admits(cls, action, tenant, outcome=outcome, now=now):
+        elif cls is not _ADMIN and not writer.throttle.admits(cls, action, tenant, outcome=outcome, now=now):
             return
         queue.append(entry)
         if writer.asleep:

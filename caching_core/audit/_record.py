@@ -23,6 +23,8 @@ class AuditClass(enum.StrEnum):
     SECURITY = "SECURITY"
     SYSTEM = "SYSTEM"
 
+    __hash__ = str.__hash__  # Enum's own is a Python call, and each denial is counted by its class
+
 
 class Outcome(enum.StrEnum):
     """How the recorded thing ended."""
