@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,6 +87,36 @@ class Bench:
     def close(self) -> None:
         while self._stores:
             self._stores.pop().close()
+
+
+def fork(work: Callable[[], object]) -> int:
+    """Fork; the child does ``work`` and ends 0, or 1 with a traceback."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        work()
+        code = 0
+    except BaseException:  # noqa: BLE001  whatever it was, the child ends here
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def exit_code(pid: int) -> int:
+    """Wait for a child and return its exit code (negative: the signal)."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.fixture
+def child() -> Callable[[Callable[[], object]], int]:
+    return fork
+
+
+@pytest.fixture
+def ended() -> Callable[[int], int]:
+    return exit_code
 
 
 @pytest.fixture
