@@ -12,11 +12,12 @@ class BoundHandle:
     ``_entries`` and ``_view`` are kept by the handle itself, since each attribute hop costs a tenth of a hit.
     """
 
-    __slots__ = ("__weakref__", "_engine", "_entries", "_scope", "_view")
+    __slots__ = ("__weakref__", "_engine", "_entries", "_reader", "_scope", "_view")
 
     def __init__(self, engine: MultiLevelCache, tenant: str, namespace: str) -> None:
         self._engine = engine
         self._scope = engine.state.scope(tenant, namespace)
+        self._reader = engine.read
         self._entries = self._scope.entries
         self._view = engine.state.stamps.view
         engine.state.handles.add(self)

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from caching_core.engine import BoundHandle, Explanation, Lifetime, Request, WriteOptions, lifetime
 from caching_core.tenancy import check_key
-from caching_core.types import UNSET, Invalidated, Unset
+from caching_core.types import MISSING, UNSET, Invalidated, Unset
 
 
 class TenantCache(BoundHandle):
@@ -31,7 +31,9 @@ class TenantCache(BoundHandle):
                 entry.n += 1
                 thaw = entry.thaw
                 return entry.value if thaw is None else thaw(entry.value)
-        return await self._engine.read.get(self._scope, key, default)
+        reader = self._reader
+        value = reader.get_at_once(self._scope, key)
+        return value if value is not MISSING else await reader.get(self._scope, key, default)
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the values that exist among ``keys``, in one trip below L1. Duplicates count once."""

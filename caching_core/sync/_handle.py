@@ -8,7 +8,7 @@ from caching_core.engine import BoundHandle, Explanation, MultiLevelCache, Write
 from caching_core.manager import TenantCache
 from caching_core.runtime import run_sync
 from caching_core.tenancy import check_key
-from caching_core.types import UNSET, Invalidated, Unset
+from caching_core.types import MISSING, UNSET, Invalidated, Unset
 
 
 class SyncTenantCache(BoundHandle):
@@ -36,7 +36,9 @@ class SyncTenantCache(BoundHandle):
                 entry.n += 1
                 thaw = entry.thaw
                 return entry.value if thaw is None else thaw(entry.value)
-        return run_sync(self._engine.read.get(self._scope, key, default))
+        reader = self._reader
+        value = reader.get_at_once(self._scope, key)
+        return value if value is not MISSING else run_sync(reader.get(self._scope, key, default))
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the values that exist among ``keys``, in one trip below L1."""

@@ -3,6 +3,7 @@
 from caching_core.tiers._protocol import (
     FRESH_MARK,
     STALE_MARK,
+    UNKNOWN,
     BumpNamespace,
     BumpTags,
     Changed,
@@ -14,6 +15,7 @@ from caching_core.tiers._protocol import (
     LedgerChange,
     MarkStale,
     NewEpoch,
+    Peek,
     Put,
     Store,
     StoreUsage,
@@ -22,6 +24,7 @@ from caching_core.tiers._protocol import (
 __all__ = [
     "FRESH_MARK",
     "STALE_MARK",
+    "UNKNOWN",
     "BumpNamespace",
     "BumpTags",
     "Changed",
@@ -33,6 +36,7 @@ __all__ = [
     "LedgerChange",
     "MarkStale",
     "NewEpoch",
+    "Peek",
     "Put",
     "Store",
     "StoreUsage",

@@ -11,7 +11,7 @@ A missing tag field counts as the ledger's floor; a missing namespace field as 0
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 FRESH_MARK = 0
 STALE_MARK = 1
@@ -32,6 +32,15 @@ class Expect(enum.Enum):
 
     ANYTHING = "anything"
     ABSENT = "absent"
+
+
+class Peek(enum.Enum):
+    """The answer of a store that cannot answer at once."""
+
+    UNKNOWN = "unknown"
+
+
+UNKNOWN: Final = Peek.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +142,10 @@ class Store(Protocol):
 
     def now_ms(self) -> int:
         """Return the store's clock."""
+        ...
+
+    def peek(self, name: str) -> bytes | Peek | None:
+        """Answer as ``get`` does, where that takes no waiting and no repair; else UNKNOWN: ask ``get``. Never raises."""
         ...
 
     async def get(self, name: str) -> bytes | None:

@@ -21,7 +21,19 @@ from typing import Final
 
 from caching_core.errors import ConfigInvalid, TierUnavailable
 from caching_core.runtime._port import Runtime
-from caching_core.tiers._protocol import Changed, Delete, EntryChange, Expect, Lease, Ledger, LedgerChange, MarkStale, StoreUsage
+from caching_core.tiers._protocol import (
+    UNKNOWN,
+    Changed,
+    Delete,
+    EntryChange,
+    Expect,
+    Lease,
+    Ledger,
+    LedgerChange,
+    MarkStale,
+    Peek,
+    StoreUsage,
+)
 from caching_core.tiers.disk import _entries, _ledger, _place, _upkeep
 from caching_core.tiers.disk._access import Access
 from caching_core.tiers.disk._events import DiskEvent, UpkeepFailed
@@ -79,23 +91,23 @@ class DiskStore:
         """Return the store's clock."""
         return self._now_ms()
 
-    async def get(self, name: str) -> bytes | None:
-        """Return mark byte + frame, or None."""
+    def peek(self, name: str) -> bytes | Peek | None:
+        """Return mark byte + frame, or None; UNKNOWN where the file has to be opened, waited for or repaired."""
         access = self._access
         pool = access.pool
-        if pool is None or pool.generation != access.current() or not pool.idle:
-            return await access.read(lambda connection, now: _entries.read(connection, name, now))
+        if pool is None or pool.generation != access.current():
+            return UNKNOWN
         try:
             connection = pool.idle.pop()
-        except IndexError:  # another thread was faster
-            return await access.read(lambda connection, now: _entries.read(connection, name, now))
+        except IndexError:
+            return UNKNOWN
         try:
             row = connection.execute(_entries.READ, (name,)).fetchone()
         except BaseException as error:
             pool.discard(connection)
             if not isinstance(error, sqlite3.Error):
                 raise
-            return await access.read(lambda connection, now: _entries.read(connection, name, now))
+            return UNKNOWN
         pool.idle.append(connection)
         if pool.retired:
             pool.trim(0)
@@ -106,6 +118,13 @@ class DiskStore:
             reads[name] = None
         frame: bytes = row[0]
         return frame
+
+    async def get(self, name: str) -> bytes | None:
+        """Return mark byte + frame, or None."""
+        found = self.peek(name)
+        if found is not UNKNOWN:
+            return found
+        return await self._access.read(lambda connection, now: _entries.read(connection, name, now))
 
     async def get_many(self, names: Sequence[str]) -> list[bytes | None]:
         """Return one answer per name, in order, all of one moment."""
