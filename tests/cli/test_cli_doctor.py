@@ -1,5 +1,8 @@
 import pytest
 
+from caching_core.cli._check import Status
+from caching_core.cli._doctor_trip import _coherence, _sealed, _tags
+
 
 def by_name(ran):
     return {check["check"]: check for check in ran.data["checks"]}
@@ -79,3 +82,39 @@ def test_the_switch_is_a_finding(caching):
     done = caching("doctor", "--json", env={"CACHING_DISABLED": "1"})
     assert done.code == 1
     assert by_name(done)["switch"]["fix"].startswith("unset CACHING_DISABLED")
+
+
+class Alone:
+    """A cache that shares nothing with the one beside it, and so keeps what was deleted there."""
+
+    def __init__(self):
+        self.entries = {}
+
+    def get(self, key):
+        return self.entries.get(key)
+
+    def set(self, key, value, **options):
+        self.entries[key] = value
+        return True
+
+    def delete(self, key):
+        self.entries.pop(key, None)
+
+    def invalidate_tags(self, *tags):
+        self.entries.clear()
+
+
+@pytest.mark.parametrize("proof", [_coherence, _tags])
+def test_a_cache_that_keeps_the_deleted_is_found(proof):
+    assert proof(Alone(), Alone()).status is Status.FINDING
+    one = Alone()
+    assert proof(one, one).status is Status.OK
+
+
+def test_a_value_in_clear_is_found(tmp_path):
+    marker = b"marker-" + bytes(16).hex().encode()
+    (tmp_path / "a.db").write_bytes(b"\0" * (2**20 - 5) + marker + b"\0")
+    found = _sealed(tmp_path, marker)
+    assert found.status is Status.FINDING
+    assert "a.db" in found.seen
+    assert _sealed(tmp_path, b"another marker").status is Status.OK
