@@ -25,9 +25,9 @@ class LogGate:
 
 
 def acting() -> tuple[str, str]:
-    """Return type and id of who acts now; empty where nobody said."""
+    """Return type and id of who acts now; the system where nobody said."""
     actor = current_actor()
-    return ("", "") if actor is None else (actor.type, actor.id)
+    return ("system", "") if actor is None else (actor.type, actor.id)
 
 
 def listen(log: AuditLog, hooks: Hooks) -> None:

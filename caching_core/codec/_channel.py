@@ -36,7 +36,6 @@ _HIGH: Final = int(Flag.HIGH)
 _OTHER_FLAGS: Final = ~_FLAGS
 _READABLE: Final = frozenset(map(int, (SerializerId.BYTES, SerializerId.MSGPACK, SerializerId.JSON, SerializerId.INT, SerializerId.USER)))
 _COMPRESSORS: Final = frozenset(map(int, CompressorId))
-_NO_NONCE: Final = bytes(12)
 _MOST_METAS: Final = 64
 _MOST_COST: Final = 0xFFFFFFFF
 _LONGEST_MS: Final = NEVER * UNIT_MS
@@ -160,7 +159,7 @@ class Channel:
             meta = _pack_meta(Meta(epoch, seq, tags, packed.schema, packed.user, key if stored_key else None))
         keys = self._keys
         batch = _PLAIN_BATCH if keys is None else keys.primary.batch()
-        nonce = _NO_NONCE if keys is None else self._random(12)
+        nonce = self._random(12)  # also without keys: a compare-and-swap tells frames apart by it
         cost = cost_ms if 0 <= cost_ms < _MOST_COST else _clamped(cost_ms)
         soft = soft_ms // UNIT_MS if soft_ms is not None and 0 <= soft_ms < _LONGEST_MS else units(soft_ms)
         hard = hard_ms // UNIT_MS if hard_ms is not None and 0 <= hard_ms < _LONGEST_MS else units(hard_ms)
