@@ -7,7 +7,7 @@ import pytest
 from caching_core.errors import TierUnavailable
 from caching_core.testing._clock import ManualClock
 from caching_core.testing._stage import Stage, World, driven
-from caching_core.tiers._protocol import BumpNamespace, BumpTags, Delete, Expect, MarkStale, NewEpoch, Put, Store
+from caching_core.tiers._protocol import UNKNOWN, BumpNamespace, BumpTags, Delete, Expect, MarkStale, NewEpoch, Put, Store
 
 NAME = "cc:{acme:default:user:1}:v"
 OTHER = "cc:{acme:default:user:2}:v"
@@ -125,6 +125,20 @@ class StoreContract:
         await store.mutate([MarkStale(NAME)])
         stage.clock.advance(1)
         assert await store.get(NAME) is None
+
+    @driven
+    async def test_peek_answers_as_get_or_not_at_all(self, stage: Stage) -> None:
+        """Hit, stale, expired, deleted, never put; and a closed store knows nothing."""
+        store = stage.store
+        await store.mutate([Put(NAME, a_frame(), store.now_ms() + 1000), MarkStale(NAME), Put(OTHER, a_frame(), None)])
+        for step in (0.0, 1.0):
+            stage.clock.advance(step)
+            for name in (NAME, OTHER, "cc:none"):
+                assert store.peek(name) in {await store.get(name), UNKNOWN}
+        await stage.open().mutate([Delete(OTHER)])
+        assert store.peek(OTHER) in {None, UNKNOWN}
+        store.close()
+        assert store.peek(OTHER) is UNKNOWN
 
     # Leases
 
