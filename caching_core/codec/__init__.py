@@ -1,6 +1,6 @@
 """From values to sealed frames and back: serialisers, compression, the envelope, isolation in memory."""
 
-from caching_core.codec._channel import Channel, Opened
+from caching_core.codec._channel import Channel, Current, CurrentValue, Opened
 from caching_core.codec._codec import Codec, Packed, Payload, Thaw
 from caching_core.codec._frame import OVERHEAD, frame_key_id, frame_nonce
 from caching_core.codec._isolation import isolate
@@ -13,6 +13,8 @@ __all__ = [
     "Channel",
     "Codec",
     "CompressorId",
+    "Current",
+    "CurrentValue",
     "Flag",
     "Opened",
     "Packed",

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from caching_core.codec._codec import Codec, Packed
+from caching_core.codec._codec import UNDECODABLE, Codec, Packed
 from caching_core.codec._frame import (
     HEADER,
     LARGEST_META,
@@ -19,6 +19,7 @@ from caching_core.codec._frame import (
     PLAIN,
     READING,
     SEALED,
+    STORED,
     TAG,
     UNIT_MS,
     frame_key_id,
@@ -37,6 +38,7 @@ _OTHER_FLAGS: Final = ~_FLAGS
 _READABLE: Final = frozenset(map(int, (SerializerId.BYTES, SerializerId.MSGPACK, SerializerId.JSON, SerializerId.INT, SerializerId.USER)))
 _COMPRESSORS: Final = frozenset(map(int, CompressorId))
 _MOST_METAS: Final = 64
+_USUAL: Final = SEALED << 32 | int(SerializerId.MSGPACK) << 8
 _MOST_COST: Final = 0xFFFFFFFF
 _LONGEST_MS: Final = NEVER * UNIT_MS
 _LENGTHS: Final = tuple(length.to_bytes(4) for length in range(256))
@@ -79,6 +81,21 @@ class Opened(NamedTuple):
 
 # Half the price of calling the class.
 _new_opened: Final[Callable[[type[Opened], tuple[object, ...]], Opened]] = tuple.__new__  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+
+
+CurrentValue = tuple[Any, bytes, int, int | None, int | None]  # value, raw, version_no, soft_at_ms, hard_at_ms
+
+
+class Current:
+    """What an entry without tags must be of to be good: ``epoch``, and ``seq`` or later; ``metas`` are known to be."""
+
+    __slots__ = ("epoch", "metas", "seq")
+
+    def __init__(self, epoch: bytes, seq: int) -> None:
+        """Know no metadata yet."""
+        self.epoch = epoch
+        self.seq = seq
+        self.metas: set[bytes] = set()
 
 
 class _Crc32:
@@ -189,6 +206,59 @@ class Channel:
             except InvalidTag:
                 raise Refused(Refusal.TAG) from None
         return self._read(frame, fields, body)
+
+    def open_current(self, key: str, blob: bytes, current: "Current", *, now_ms: int) -> "CurrentValue | None":
+        """Open and decode a stored blob (mark byte, then frame) in one go if it is what almost all are.
+
+        That is: fresh, not marked, sealed, msgpack, not compressed, without flags and tags, of the epoch and seq that
+        ``current`` asks for. None for everything else, whatever it is: then ``open`` tells.
+        """
+        if self._keys is None or len(blob) < OVERHEAD + META_PREFIX + 1:
+            return None
+        mark, head, raw_len, _, created_ms, soft, hard, version_no = STORED.unpack_from(blob)
+        if mark or head != _USUAL:
+            return None
+        limit = soft if soft != NEVER else hard
+        if limit != NEVER and created_ms + limit * UNIT_MS <= now_ms:
+            return None
+        cipher = self._keys.opened.recent.get(blob[41:69])
+        if cipher is None:
+            return None
+        try:
+            body = cipher.decrypt(blob[69:81], blob[81:], blob[1:81] + self._bound + _prefixed(key))
+        except InvalidTag:
+            return None
+        end = META_PREFIX + (body[0] << 8 | body[1])
+        meta = body[META_PREFIX:end]
+        if meta not in current.metas and not self._is_current(meta, current):
+            return None
+        raw = body[end:]
+        if len(raw) != raw_len or raw_len > self._codec.max_value_bytes:
+            return None
+        load = self._codec.decoder(raw)
+        try:
+            value = load(raw)
+        except UNDECODABLE:
+            return None
+        return (
+            value,
+            raw,
+            version_no,
+            None if soft == NEVER else created_ms + soft * UNIT_MS,
+            None if hard == NEVER else created_ms + hard * UNIT_MS,
+        )
+
+    def _is_current(self, packed: bytes, current: "Current") -> bool:
+        try:
+            meta = self._metas.get(packed) or self._remember(packed)
+        except Refused:
+            return False
+        plain = meta.epoch == current.epoch and meta.seq >= current.seq and not meta.tags
+        if not plain or meta.schema is not None or meta.user is not None:
+            return False
+        if meta.key is None and len(current.metas) < _MOST_METAS:
+            current.metas.add(packed)
+        return True
 
     def open_listed(self, frame: bytes) -> tuple[str, Opened]:
         """Return key and content of a frame whose stored name is hashed, so that only the frame knows its key.

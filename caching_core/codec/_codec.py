@@ -26,7 +26,7 @@ _JSON: Final = int(SerializerId.JSON)
 _INT: Final = int(SerializerId.INT)
 _USER: Final = int(SerializerId.USER)
 _MAX_INT: Final = 1 << 63
-_UNDECODABLE: Final = (
+UNDECODABLE: Final = (
     ValueError,
     TypeError,
     LookupError,
@@ -143,6 +143,10 @@ class Codec:
             )
         return packed
 
+    def decoder(self, raw: bytes) -> Thaw:
+        """Return the function that decodes a msgpack payload, as fast as these bytes allow; it raises ``UNDECODABLE``."""
+        return self._packer.loader(raw)
+
     def unpack(self, payload: Payload) -> Any:
         """Return the value of an opened frame; Refused where it does not decode or nothing here decodes it."""
         load = self.loader(payload)
@@ -153,7 +157,7 @@ class Codec:
                 raise Refused(Refusal.VALUE) from None
         try:
             return load(payload.raw)
-        except _UNDECODABLE:
+        except UNDECODABLE:
             raise Refused(Refusal.VALUE) from None
 
     def loader(self, payload: Payload) -> Thaw:

@@ -11,7 +11,7 @@ from caching_core.types import CompressionAlgorithm
 _lz4: Final[Any] = lz4.block  # Any: it ships no annotations
 
 SMALLEST: Final = 64
-AUTO_SMALLEST: Final = 4096
+AUTO_SMALLEST: Final = 65536
 _WORTH: Final = 0.9
 _LEVEL: Final = 1
 _LEAST_WINDOW: Final = 8 << 20  # what RFC 8878 asks every decoder to accept

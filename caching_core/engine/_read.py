@@ -4,9 +4,9 @@ import enum
 from collections.abc import Sequence
 from typing import Any, Final
 
-from caching_core.codec import Channel, Flag, Opened, Refusal, Refused, isolate
+from caching_core.codec import Channel, Current, CurrentValue, Flag, Opened, Packed, Refusal, Refused, SerializerId, isolate
 from caching_core.coherence import LedgerCopy, Verdict, fields_of
-from caching_core.engine._scope import FOREVER, EngineState, Plain, Scope
+from caching_core.engine._scope import FOREVER, EngineState, Scope
 from caching_core.errors import EntryCorrupt, KeyUnavailable, TierUnavailable
 from caching_core.events import EntryRefused
 from caching_core.tenancy import check_key
@@ -15,6 +15,7 @@ from caching_core.tiers.memory import Entry
 from caching_core.types import MISSING
 
 HIGH: Final = int(Flag.HIGH)
+_MSGPACK: Final = int(SerializerId.MSGPACK)
 
 
 class Standing(enum.Enum):
@@ -46,19 +47,40 @@ class Reader:
         state, plain = self._state, scope.plain
         if plain is None or type(key) is not str or scope.keys_until <= state.now():
             return MISSING
-        entry = self._captured(scope, key)
-        blob = self._store.peek(scope.names.of(key)[0])  # type: ignore[union-attr]  # bound, or there were no ``plain``
+        stamps, store = state.stamps, self._store
+        entry = None
+        if scope.partition is None:
+            guard = stamps.guard(scope.cells)
+        else:
+            entry = stamps.capture(scope.cells, key)
+            guard = entry.guard
+        if guard is not plain[0] and guard != plain[0]:
+            return MISSING
+        now_ms = store.now_ms()  # type: ignore[union-attr]  # without a store there is no ``plain``
+        blob = store.peek(scope.names.of(key)[0], now_ms)  # type: ignore[union-attr]  # bound, or there were no ``plain``
         if blob is None or blob is UNKNOWN:
             return MISSING
-        opened = self._plainly_good(scope, key, entry, blob)
-        if opened is None:
+        found = scope.channel.open_current(key, blob, plain[1], now_ms=now_ms)  # type: ignore[union-attr]  # the same
+        if found is None:
             return MISSING
-        try:
-            value = self.keep(scope, key, entry, opened)
-        except Refused:
+        if entry is not None and not self._kept(scope, key, entry, found, now_ms):
             return MISSING
         scope.counts.hits_l2 += 1
-        return value
+        return found[0]
+
+    def _kept(self, scope: Scope, key: str, entry: Entry, found: CurrentValue, now_ms: int) -> bool:
+        """Put what was found in L1; False if this process has seen a newer value."""
+        value, raw, version, soft_at_ms, hard_at_ms = found
+        old = scope.entries.get(key)
+        if old is not None and old.version > version:
+            return False
+        state = self._state
+        entry.version = version
+        entry.value, entry.thaw, entry.size = isolate(value, Packed(_MSGPACK, raw), state.codec)
+        limit = hard_at_ms if soft_at_ms is None else soft_at_ms
+        entry.until = FOREVER if limit is None else state.now() + (limit - now_ms - 1) / 1000
+        state.place(scope, key, entry)
+        return True
 
     async def get(self, scope: Scope, key: str, default: Any) -> Any:
         """Return the value under ``key``, from the store, or ``default``. Faults of the store are misses."""
@@ -96,27 +118,6 @@ class Reader:
         entry.guard = stamps.guard(scope.cells)
         entry.mark, entry.extra = 0.0, None
         return entry
-
-    def _plainly_good(self, scope: Scope, key: str, entry: Entry, blob: bytes) -> Opened | None:
-        """Open an untagged entry that is good by what this process knows; None for all others, which are to be weighed."""
-        plain = scope.plain
-        if plain is None or (plain.guard is not entry.guard and plain.guard != entry.guard) or blob[0]:
-            return None
-        try:
-            opened = scope.channel.open(key, blob[1:])  # type: ignore[union-attr]  # bound before the read
-        except Refused:
-            return None
-        if opened.tags or opened.epoch != plain.epoch or opened.seq < plain.seq:
-            return None
-        now_ms = self._store.now_ms()  # type: ignore[union-attr]  # a blob came from a store
-        limit = opened.soft_at_ms if opened.soft_at_ms is not None else opened.hard_at_ms
-        if limit is not None and limit <= now_ms:
-            return None
-        old = scope.entries.get(key)
-        if old is not None and old.version > opened.version_no:
-            return None
-        entry.version = opened.version_no
-        return opened
 
     async def get_many(self, scope: Scope, keys: Sequence[str]) -> dict[str, Any]:
         """Return the values that the store has of ``keys``, in one trip."""
@@ -247,7 +248,7 @@ class Reader:
             state.stamps.touch_tenant(scope.cells)
         copy = state.ledgers.get(scope.tenant, _EMPTY).learn(read, entry.guard, scope.namespace, marks)
         state.ledgers[scope.tenant] = copy
-        scope.plain = Plain(entry.guard, copy.epoch, copy.least_seq(scope.namespace))
+        scope.plain = (entry.guard, Current(copy.epoch, copy.least_seq(scope.namespace)))
         return copy
 
     def keep(self, scope: Scope, key: str, entry: Entry, opened: Opened) -> Any:

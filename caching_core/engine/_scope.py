@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 from weakref import WeakSet
 
-from caching_core.codec import Channel, Codec
+from caching_core.codec import Channel, Codec, Current
 from caching_core.coherence import Cells, Extra, LedgerCopy, Stamps
 from caching_core.config import PolicyBook
 from caching_core.crypto import KeyRing
@@ -44,14 +44,6 @@ class EngineOptions:
     max_value_bytes: int = 16 * 1024 * 1024
 
 
-class Plain(NamedTuple):
-    """What an entry without tags must match to be good: the ledger's word, as long as the cells hold ``guard``."""
-
-    guard: tuple[float, float]
-    epoch: bytes
-    seq: int
-
-
 class Scope:
     """One tenant and namespace as the engine sees it. Shared by all handles on it; thread-safe by replacement."""
 
@@ -68,7 +60,8 @@ class Scope:
         self.channel: Channel | None = None
         self.names: NameScheme | None = None
         self.keys_until = 0.0
-        self.plain: Plain | None = None
+        # What an untagged entry must be of, and the guard under which the ledger said so.
+        self.plain: tuple[tuple[float, float], Current] | None = None
 
 
 class EngineState:

@@ -134,11 +134,11 @@ class StoreContract:
         for step in (0.0, 1.0):
             stage.clock.advance(step)
             for name in (NAME, OTHER, "cc:none"):
-                assert store.peek(name) in {await store.get(name), UNKNOWN}
+                assert store.peek(name, store.now_ms()) in {await store.get(name), UNKNOWN}
         await stage.open().mutate([Delete(OTHER)])
-        assert store.peek(OTHER) in {None, UNKNOWN}
+        assert store.peek(OTHER, store.now_ms()) in {None, UNKNOWN}
         store.close()
-        assert store.peek(OTHER) is UNKNOWN
+        assert store.peek(OTHER, store.now_ms()) is UNKNOWN
 
     # Leases
 

@@ -144,8 +144,11 @@ class Store(Protocol):
         """Return the store's clock."""
         ...
 
-    def peek(self, name: str) -> bytes | Peek | None:
-        """Answer as ``get`` does, where that takes no waiting and no repair; else UNKNOWN: ask ``get``. Never raises."""
+    def peek(self, name: str, now_ms: int) -> bytes | Peek | None:
+        """Answer as ``get`` does, where that takes no waiting and no repair; else UNKNOWN: ask ``get``.
+
+        ``now_ms`` is the store's clock as the caller just read it.
+        """
         ...
 
     async def get(self, name: str) -> bytes | None:

@@ -91,7 +91,7 @@ class DiskStore:
         """Return the store's clock."""
         return self._now_ms()
 
-    def peek(self, name: str) -> bytes | Peek | None:
+    def peek(self, name: str, now_ms: int) -> bytes | Peek | None:
         """Return mark byte + frame, or None; UNKNOWN where the file has to be opened, waited for or repaired."""
         access = self._access
         pool = access.pool
@@ -111,7 +111,7 @@ class DiskStore:
         pool.idle.append(connection)
         if pool.retired:
             pool.trim(0)
-        if row is None or row[1] <= self._now_ms():
+        if row is None or row[1] <= now_ms:
             return None
         reads = self._reads
         if reads is not None and len(reads) < _upkeep.REMEMBERED_READS:
@@ -121,7 +121,7 @@ class DiskStore:
 
     async def get(self, name: str) -> bytes | None:
         """Return mark byte + frame, or None."""
-        found = self.peek(name)
+        found = self.peek(name, self._now_ms())
         if found is not UNKNOWN:
             return found
         return await self._access.read(lambda connection, now: _entries.read(connection, name, now))
