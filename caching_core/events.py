@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
@@ -43,18 +44,27 @@ class TierLost(Event):
 
 @dataclass(frozen=True, slots=True)
 class StoreVoided(Event):
-    """Everything that a store held is distrusted: it was made anew, restored, or lost a part."""
+    """Everything that a store held was given up at once, for ``reason`` (no names, no values); ``generation`` is what follows."""
 
+    generation: str
     reason: str
-    tier: str = ""
+    tier: str = "disk"
 
 
 @dataclass(frozen=True, slots=True)
 class StoreQuarantined(Event):
-    """A damaged file was moved aside to ``path`` and a new one begun."""
+    """A damaged file was renamed to ``kept_as`` (None: it was gone already) and a new one begun."""
 
-    path: str
-    reason: str = ""
+    kept_as: Path | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepFailed(Event):
+    """A step of a store's upkeep could not be done; the next one tries again."""
+
+    reason: str
+    tier: str = "disk"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from caching_core.config import CacheConfig, PolicyBook, fingerprint
 from caching_core.crypto import FLEET, KeyRing, derive
 from caching_core.engine import AuditGate, Counts, EngineOptions, EngineState, MultiLevelCache, OpenGate
 from caching_core.errors import ConfigInvalid, TierUnavailable
-from caching_core.events import Hooks, Started, Stopped, StoreQuarantined, StoreVoided, TierLost
+from caching_core.events import Hooks, Started, Stopped, TierLost
 from caching_core.insight import CacheStats
 from caching_core.runtime import BlockingRuntime, LoopRuntime, PeriodicWorker, Runtime, run_sync
-from caching_core.tiers import Store, disk
-from caching_core.tiers.disk import DiskEvent, DiskStore
+from caching_core.tiers import Store
+from caching_core.tiers.disk import DiskStore
 from caching_core.tiers.disk._place import own_directory
 from caching_core.tiers.memory import MemoryTier
 
@@ -109,16 +109,8 @@ class Instance:
             max_bytes=self.config.l2.disk_max_bytes,
             deadline=self.config.l2.deadline,
             now_ms=self.stamps.now_ms,
-            on_event=self._on_disk_event,
+            on_event=self.hooks.emit,
         )
-
-    def _on_disk_event(self, event: DiskEvent) -> None:
-        if isinstance(event, disk.StoreVoided):
-            self.hooks.emit(StoreVoided(event.reason, tier="disk"))
-        elif isinstance(event, disk.StoreQuarantined):
-            self.hooks.emit(StoreQuarantined(str(event.kept_as or ""), event.reason))
-        else:
-            self.hooks.emit(TierLost("disk", f"upkeep: {event.reason}"))
 
     # -- work ----------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from caching_core.events import ConfigNote, Event, StoreQuarantined, StoreVoided, TierLost
+from caching_core.events import ConfigNote, Event, StoreQuarantined, StoreVoided, TierLost, UpkeepFailed
 
 _log = logging.getLogger("caching_core")
 
@@ -14,6 +14,8 @@ def note(event: Event) -> None:
     elif isinstance(event, StoreVoided):
         _log.warning("everything stored before now is distrusted: %s", event.reason)
     elif isinstance(event, StoreQuarantined):
-        _log.error("a damaged file was moved to %s and a new one begun: %s", event.path, event.reason)
+        _log.error("a damaged file was moved to %s and a new one begun: %s", event.kept_as, event.reason)
+    elif isinstance(event, UpkeepFailed):
+        _log.warning("upkeep of tier %s has to wait: %s", event.tier, event.reason)
     elif isinstance(event, ConfigNote):
         _log.warning("%s", event.message)

@@ -23,6 +23,7 @@ _ROWS: Final[dict[type[Event], _Row]] = {
     events.TierLost: _Row(AuditClass.SYSTEM, "tier_lost", Outcome.ERROR),
     events.StoreVoided: _Row(AuditClass.SYSTEM, "store_voided", Outcome.ERROR),
     events.StoreQuarantined: _Row(AuditClass.SYSTEM, "store_quarantined", Outcome.ERROR),
+    events.UpkeepFailed: _Row(AuditClass.SYSTEM, "upkeep_failed", Outcome.ERROR),
     events.ConfigNote: _Row(AuditClass.SYSTEM, "config_note", Outcome.OK),
     events.EntryRefused: _Row(AuditClass.SECURITY, "entry_refused", Outcome.DENIED),
     events.ValueRefused: _Row(AuditClass.SECURITY, "value_refused", Outcome.DENIED),

@@ -149,7 +149,7 @@ def _plain(value: object) -> object:
         return value
     if isinstance(value, int):
         return int(value) if -_LARGEST < value < _LARGEST else clean(hex(value))
-    if isinstance(value, str):
+    if isinstance(value, str | PurePath):
         return clean(str(value))
     if isinstance(value, bytes | bytearray):
         return clean(bytes(value).hex())

@@ -207,7 +207,9 @@ class Channel:
                 raise Refused(Refusal.TAG) from None
         return self._read(frame, fields, body)
 
-    def open_current(self, key: str, blob: bytes, current: "Current", *, now_ms: int) -> "CurrentValue | None":
+    def open_current(  # noqa: PLR0911 -- each way out is one of the cases that are not usual
+        self, key: str, blob: bytes, current: "Current", *, now_ms: int
+    ) -> "CurrentValue | None":
         """Open and decode a stored blob (mark byte, then frame) in one go if it is what almost all are.
 
         That is: fresh, not marked, sealed, msgpack, not compressed, without flags and tags, of the epoch and seq that

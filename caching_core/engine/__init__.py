@@ -9,7 +9,7 @@ from caching_core.engine._gate import AuditGate, OpenGate
 from caching_core.engine._lifetime import Lifetime, lifetime
 from caching_core.engine._load import Loading
 from caching_core.engine._read import HIGH
-from caching_core.engine._request import Request, WriteOptions
+from caching_core.engine._request import Request, WriteOptions, usual_writing
 from caching_core.engine._scope import EngineOptions, EngineState, Scope
 from caching_core.engine._strategy import CustomStrategy, Strategies
 from caching_core.engine._write import Writing
@@ -35,4 +35,5 @@ __all__ = [
     "WriteOptions",
     "Writing",
     "lifetime",
+    "usual_writing",
 ]

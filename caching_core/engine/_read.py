@@ -248,7 +248,7 @@ class Reader:
             state.stamps.touch_tenant(scope.cells)
         copy = state.ledgers.get(scope.tenant, _EMPTY).learn(read, entry.guard, scope.namespace, marks)
         state.ledgers[scope.tenant] = copy
-        scope.plain = (entry.guard, Current(copy.epoch, copy.least_seq(scope.namespace)))
+        scope.plain = (entry.guard, Current(copy.epoch, copy.least_seq(scope.namespace)), copy)
         return copy
 
     def keep(self, scope: Scope, key: str, entry: Entry, opened: Opened) -> Any:

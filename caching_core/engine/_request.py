@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
 from caching_core.config import EntryPolicy
 from caching_core.engine._lifetime import Lifetime, lifetime
@@ -14,7 +14,9 @@ from caching_core.errors import ConfigInvalid
 from caching_core.tenancy import check_tags
 from caching_core.types import UNSET, Unset
 
-_LEVELS = {None: 0, "normal": 0, "high": HIGH}
+_MOST_USUAL: Final = 256
+_PLAIN_TTL: Final = frozenset({int, float, type(None), Unset})
+_LEVELS: Final[dict[str | None, int]] = {None: 0, "normal": 0, "high": HIGH}
 
 
 class WriteOptions(TypedDict, total=False):
@@ -96,3 +98,18 @@ class Request:
 
     def _serializer(self, policy: EntryPolicy | None) -> str | None:
         return self.serializer or (policy.serializer if policy is not None else None)
+
+
+def usual_writing(state: EngineState, options: WriteOptions) -> Writing | None:
+    """Return how a value is kept that comes with a lifetime at most, where no policy and no strategy has a say; else None."""
+    if state.has_rules or (options and (len(options) > 1 or "ttl" not in options)):
+        return None
+    ttl = options.get("ttl", UNSET)
+    if type(ttl) not in _PLAIN_TTL:
+        return None
+    known: Writing | None = state.usual_writings.get(ttl)
+    if known is None:
+        known = Writing(lifetime(ttl, None, default=state.options.default_ttl))
+        if len(state.usual_writings) < _MOST_USUAL:
+            state.usual_writings[ttl] = known
+    return known

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from weakref import WeakSet
 
 from caching_core.codec import Channel, Codec, Current
@@ -60,16 +60,33 @@ class Scope:
         self.channel: Channel | None = None
         self.names: NameScheme | None = None
         self.keys_until = 0.0
-        # What an untagged entry must be of, and the guard under which the ledger said so.
-        self.plain: tuple[tuple[float, float], Current] | None = None
+        # The guard under which the ledger was read, what an untagged entry must be of, and the copy that says so.
+        self.plain: tuple[tuple[float, float], Current, LedgerCopy] | None = None
 
 
 class EngineState:
     """What the blocking and the loop engine of one process share: plain, synchronous, thread-safe."""
 
     __slots__ = (
-        "_mutex", "alone", "awake", "codec", "flights", "gate", "handles", "hooks", "ledgers", "memory", "now", "options",
-        "policies", "ring", "scopes", "stamps", "strategies",
+        "_mutex",
+        "alone",
+        "awake",
+        "codec",
+        "flights",
+        "gate",
+        "handles",
+        "has_rules",
+        "hooks",
+        "ledgers",
+        "memory",
+        "now",
+        "options",
+        "policies",
+        "ring",
+        "scopes",
+        "stamps",
+        "strategies",
+        "usual_writings",
     )  # fmt: skip
 
     def __init__(
@@ -100,6 +117,9 @@ class EngineState:
         self.flights = Flights()
         self.ledgers: dict[str, LedgerCopy] = {}
         self.scopes: dict[tuple[str, str], Scope] = {}
+        # Whether a policy or a strategy may have a say in a write; and the writings of those that none has, by ttl.
+        self.has_rules = bool(policies) or options.strategy is not None
+        self.usual_writings: dict[object, Any] = {}  # Any: Writing, of a module above this one
         self.handles: WeakSet[ViewHolder] = WeakSet()
         # Held, without an await inside, where memory is the only store and a verb reads before it writes.
         self.alone = Mutex()

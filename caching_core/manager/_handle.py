@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any, Unpack
 
-from caching_core.engine import BoundHandle, Explanation, Lifetime, Request, WriteOptions, lifetime
+from caching_core.engine import BoundHandle, Explanation, Lifetime, Request, WriteOptions, lifetime, usual_writing
 from caching_core.tenancy import check_key
 from caching_core.types import MISSING, UNSET, Invalidated, Unset
 
@@ -68,6 +68,9 @@ class TenantCache(BoundHandle):
         Raises KeyInvalid, TTLInvalid, ValueNotKept, ValueTooLarge before anything is written.
         """
         engine = self._engine
+        usual = usual_writing(engine.state, options)
+        if usual is not None and engine.write.set_at_once(self._scope, key, value, usual):
+            return True
         writing = Request(**options).writing(engine.state, self._scope, check_key(key), value)
         return await engine.write.set(self._scope, key, value, writing)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any, Unpack
 
-from caching_core.engine import BoundHandle, Explanation, MultiLevelCache, WriteOptions
+from caching_core.engine import BoundHandle, Explanation, MultiLevelCache, WriteOptions, usual_writing
 from caching_core.manager import TenantCache
 from caching_core.runtime import run_sync
 from caching_core.tenancy import check_key
@@ -50,6 +50,10 @@ class SyncTenantCache(BoundHandle):
 
     def set(self, key: str, value: Any, **options: Unpack[WriteOptions]) -> bool:
         """Store a value; False if it was skipped because the store is away or full."""
+        engine = self._engine
+        writing = usual_writing(engine.state, options)
+        if writing is not None and engine.write.set_at_once(self._scope, key, value, writing):
+            return True
         return run_sync(self._verbs.set(key, value, **options))
 
     def set_many(self, values: Mapping[str, Any], **options: Unpack[WriteOptions]) -> list[str]:

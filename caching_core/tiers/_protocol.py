@@ -151,6 +151,10 @@ class Store(Protocol):
         """
         ...
 
+    def put_now(self, name: str, frame: bytes, expires_ms: int | None) -> bool:
+        """Do an unconditional Put where that takes no waiting and no repair; False: nothing is known, ask ``mutate``."""
+        ...
+
     async def get(self, name: str) -> bytes | None:
         """Return mark byte + frame, or None. Rows past ``expires_ms`` are None."""
         ...

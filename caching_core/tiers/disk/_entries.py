@@ -67,6 +67,21 @@ def _put(connection: sqlite3.Connection, put: Put, now: int, largest: int) -> bo
     return True
 
 
+def put_alone(connection: sqlite3.Connection, name: str, frame: bytes, expires_ms: int | None) -> bool:
+    """Write an entry in a transaction of its own, voiding its lease; False if another process writes."""
+    execute = connection.execute
+    try:
+        execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    execute(_VOID, (name,))
+    execute(_WRITE, (NEVER_MS if expires_ms is None else expires_ms, len(frame), name, _FRESH + frame))
+    execute("COMMIT")
+    return True
+
+
 def _delete(connection: sqlite3.Connection, delete: Delete, now: int) -> bool:
     name = delete.name
     if delete.expect is Expect.ANYTHING:

@@ -17,7 +17,7 @@ NEVER_MS: Final = (1 << 63) - 1
 
 _FORMAT: Final = 1
 _STATEMENTS: Final = 64
-_CACHE_KIB: Final = 8192
+_CACHE_KIB: Final = 4096
 
 # The columns that upkeep scans stand before the frame, so that it never follows a row to its overflow pages.
 _TABLES: Final = (

@@ -119,6 +119,38 @@ class DiskStore:
         frame: bytes = row[0]
         return frame
 
+    def put_now(self, name: str, frame: bytes, expires_ms: int | None) -> bool:
+        """Store a frame in one transaction if nobody writes at this moment; False: ask ``mutate``, which may do it again."""
+        access, bounds = self._access, self._bounds
+        pool, size = access.pool, len(frame)
+        if (
+            pool is None
+            or pool.generation != access.current()
+            or size > bounds.largest_frame
+            or self._unchecked + size >= bounds.check_bytes
+        ):
+            return False
+        if not access.writing.acquire(blocking=False):
+            return False
+        try:
+            connection = pool.idle.pop()
+        except IndexError:
+            access.writing.release()
+            return False
+        try:
+            done = _entries.put_alone(connection, name, frame, expires_ms)
+        except BaseException as error:
+            pool.discard(connection)
+            if not isinstance(error, sqlite3.Error):
+                raise
+            return False
+        else:
+            pool.idle.append(connection)
+        finally:
+            access.writing.release()
+        self._unchecked += size
+        return done
+
     async def get(self, name: str) -> bytes | None:
         """Return mark byte + frame, or None."""
         found = self.peek(name, self._now_ms())
