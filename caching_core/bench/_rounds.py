@@ -39,17 +39,21 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One loop to measure: ``run(n)`` does ``n * operations`` operations and nothing else."""
+    """One loop to measure: ``run(n)`` does ``n * operations`` operations and nothing else.
+
+    With ``prepare`` each pass is run and timed by itself, after a call of it that is not timed.
+    """
 
     name: str
     run: Callable[[int], None]
     operations: int
+    prepare: Callable[[], None] | None = None
 
 
-def reading(name: str, get: Callable[[str], object], keys: Sequence[str]) -> Subject:
-    """Return a subject that reads each of ``keys``."""
+def reading(name: str, get: Callable[[str], object], keys: Sequence[str], *, prepare: Callable[[], None] | None = None) -> Subject:
+    """Return a subject that reads each of ``keys``, each pass after ``prepare``."""
     loop = _own_code(_read)
-    return Subject(name, lambda repeats: loop(range(repeats), keys, get), len(keys))
+    return Subject(name, lambda repeats: loop(range(repeats), keys, get), len(keys), prepare)
 
 
 def writing(name: str, put: Callable[[str, object], object], keys: Sequence[str], value: object) -> Subject:
@@ -89,10 +93,19 @@ def _calibrated(subject: Subject, seconds: float) -> int:
 
 
 def _seconds(subject: Subject, repeats: int) -> float:
+    prepare = subject.prepare
     with _no_collection():
-        begin = perf_counter()
-        subject.run(repeats)
-        return perf_counter() - begin
+        if prepare is None:
+            begin = perf_counter()
+            subject.run(repeats)
+            return perf_counter() - begin
+        spent = 0.0
+        for _ in range(repeats):
+            prepare()
+            begin = perf_counter()
+            subject.run(1)
+            spent += perf_counter() - begin
+        return spent
 
 
 def _empty(subject: Subject) -> Subject:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from caching_core.assembly import acquire, release
 from caching_core.insight import CacheStats
 from caching_core.sync import SyncCacheManager
 
@@ -18,6 +19,7 @@ class Ours:
     invalidate_tag: Callable[[str], object]
     fill: Callable[[str, object, str], object]
     stats: Callable[[], CacheStats]
+    forget: Callable[[], None]  # empties L1, and nothing else
 
     def confirm(self, values: Mapping[str, object]) -> None:
         """Read each key twice; a value that is not there, or another, stops the comparison."""
@@ -42,6 +44,9 @@ def open_ours(directory: Path, **settings: object) -> Generator[Ours]:
     """Start a manager in ``directory`` and yield its methods; values live for five minutes, as the peers' do."""
     with SyncCacheManager({"directory": str(directory), "namespace": "bench", "default_ttl": 300, **settings}) as manager:
         handle = manager.tenant("main")
+        instance = acquire(manager.config)
+        memory = instance.memory
+        release(instance)
         yield Ours(
             handle.get,
             handle.set,
@@ -49,4 +54,9 @@ def open_ours(directory: Path, **settings: object) -> Generator[Ours]:
             # A load, not a set: sets of other keys may end an entry whose stamp cell they share, loads never do.
             lambda key, value, tag: handle.get_or_set(key, lambda: value, tags=(tag,) if tag else ()),
             manager.stats,
+            memory.clear if memory is not None else _nothing,
         )
+
+
+def _nothing() -> None:
+    """Empty the L1 of a cache that has none."""

@@ -13,8 +13,6 @@ from caching_core.comparison._shapes import SHAPES, key_of
 
 _PLAIN = "without promotion"
 _PROMOTED = "with promotion"
-# Far fewer than the keys of a pass: under LRU each read of the cycle finds its entry evicted.
-_SMALL_L1 = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +61,12 @@ def _gets(plan: Plan, case: _Case, opened: dict[str, Opened]) -> Iterator[Row]:
         assert all(peer.get(key) == value for key, value in values.items())
     with (
         open_ours(place, l1_enabled=False) as plain,
-        open_ours(place, l1_max_size=min(_SMALL_L1, len(keys) // 2), l1_policy="lru") as promoting,
+        open_ours(place) as promoting,
     ):
         plain.confirm(values)
         promoting.confirm(values)
         before = (plain.stats(), promoting.stats())
-        subjects += [reading(_PLAIN, plain.get, keys), reading(_PROMOTED, promoting.get, keys)]
+        subjects += [reading(_PLAIN, plain.get, keys), reading(_PROMOTED, promoting.get, keys, prepare=promoting.forget)]
         figures = plan.measure(f"disk get, {case.title}", subjects)
         plain.confirm_no_l1(before[0])
         promoting.confirm_no_l1(before[1])
