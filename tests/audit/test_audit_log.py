@@ -312,7 +312,9 @@ def test_events_become_records(log, directory):
     kinds = [
         kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event) and kind is not events.Event
     ]
-    samples = {"str": "word", "int": 3, "bytes": b"k" * 16, "tuple[bytes, ...]": (b"k" * 16, b"l" * 16)}
+    samples = {
+        "str": "word", "int": 3, "bytes": b"k" * 16, "tuple[bytes, ...]": (b"k" * 16, b"l" * 16), "pathlib.Path | None": Path("aside.db"),
+    }  # fmt: skip
     for kind in kinds:
         hints = {name: getattr(field.type, "__name__", str(field.type)) for name, field in kind.__dataclass_fields__.items()}
         hints = {name: "tuple[bytes, ...]" if name == "key_ids" else hint for name, hint in hints.items()}
@@ -320,6 +322,8 @@ def test_events_become_records(log, directory):
     assert log.flush()
     assert len(tail(directory, 99)) == len(kinds)
     assert verify(directory).status is Status.GOOD
+    (aside,) = (record for record in tail(directory, 99) if record.action == "store_quarantined")
+    assert aside.detail == {"kept_as": "aside.db", "reason": "word"}
     refused = next(record for record in tail(directory, 99) if record.action == "entry_refused")
     assert (refused.cls, refused.outcome, refused.tenant, refused.actor_type) == ("SECURITY", "denied", "word", "user")
 
