@@ -25,6 +25,8 @@ TABLE_BYTES: Final = HEADER_BYTES + CELLS * 8
 _MAGIC: Final = int.from_bytes(b"CCSTMP01", "little")
 _PREFIX_SPACE: Final = 1 << 25  # prefix << 28 | counter stays below 2**53, where doubles are exact
 _FILE_MODE: Final = 0o600
+_LOCK_SECONDS: Final = 2.0  # it is held for microseconds, or for the making of a table
+_LOCK_PAUSE: Final = 0.0005
 
 # Header words. What the fleet's log needs (position, identity, alive_at, journal) has its place after these.
 MAGIC, SIZE, BOOT, OWNER_GEN, PREFIX, STORE_GEN, CLOCK_BASE = range(7)
@@ -98,9 +100,22 @@ class Table:
 
 @contextmanager
 def _file_lock(path: str) -> Generator[None]:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW if path[:6] != "/proc/" else os.O_RDWR, _FILE_MODE)
+    """Hold a lock of an open file description. Raises TierUnavailable: whoever holds it was stopped in the middle."""
+    flags = os.O_RDWR if path.startswith("/proc/") else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    fd = os.open(path, flags | os.O_CLOEXEC, _FILE_MODE)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        until = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise TierUnavailable(
+                        f"the lock of the stamp table was not given up within {_LOCK_SECONDS:g} s; "
+                        "a process of this cache was stopped while it held it: continue or end it"
+                    ) from None
+            time.sleep(_LOCK_PAUSE)
         yield
     finally:
         os.close(fd)

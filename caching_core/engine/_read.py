@@ -79,7 +79,7 @@ class Reader:
         entry.value, entry.thaw, entry.size = isolate(value, Packed(_MSGPACK, raw), state.codec)
         limit = hard_at_ms if soft_at_ms is None else soft_at_ms
         entry.until = FOREVER if limit is None else state.now() + (limit - now_ms - 1) / 1000
-        state.place(scope, key, entry)
+        state.put(scope, key, entry)
         return True
 
     async def get(self, scope: Scope, key: str, default: Any) -> Any:

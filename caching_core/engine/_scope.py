@@ -176,18 +176,24 @@ class EngineState:
         entry.extra = Extra(tags, tag_cells=cells, hard=FOREVER)
 
     def place(self, scope: Scope, key: str, entry: Entry) -> bool:
-        """Put a finished slot in L1 iff nothing that concerns it was invalidated since its capture."""
-        if scope.partition is None or self.memory is None:
-            return False
+        """Put a finished slot in L1, unless a newer version stands there; as ``put``."""
         standing = scope.entries.get(key)
         if standing is not None and standing.version > entry.version:
             return False
-        if not self.stamps.holds(scope.cells, key, entry):
+        return self.put(scope, key, entry)
+
+    def put(self, scope: Scope, key: str, entry: Entry) -> bool:
+        """Put a finished slot in L1 iff nothing that concerns it was invalidated since its capture."""
+        partition, memory = scope.partition, self.memory
+        if partition is None or memory is None:
+            return False
+        stamps = self.stamps
+        if stamps.view[entry.lane] != entry.seen and not stamps.holds(scope.cells, key, entry):
             return False
         try:
-            return self.memory.put(scope.partition, key, entry)
+            return memory.put(partition, key, entry)
         except MemoryError:
-            self.memory.shrink(0.2)
+            memory.shrink(0.2)
             return False
 
     def drop_all(self) -> None:

@@ -181,3 +181,11 @@ def test_new_cells_hold_no_number_that_a_touch_could_write(stamps):
     assert all(-2.0 <= number <= -1.0 for number in sample)
     assert len(set(sample)) == len(sample)
     assert stamps.fresh() > 0
+
+
+def test_a_lock_that_nobody_gives_up_is_an_unavailable_tier_not_a_hang(directory, monkeypatch):
+    monkeypatch.setattr("caching_core.coherence._table._LOCK_SECONDS", 0.05)
+    stamps = Stamps(directory, secret=b"")
+    with stamps._table.locked(), pytest.raises(TierUnavailable, match="continue or end it"):
+        stamps.void(stamps.current(), "test")
+    assert stamps.void(stamps.current(), "test") == stamps.current()
