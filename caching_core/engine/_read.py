@@ -49,15 +49,19 @@ class Reader:
             return MISSING
         stamps, store = state.stamps, self._store
         entry = None
-        if scope.partition is None:
-            guard = stamps.guard(scope.cells)
-        else:
-            entry = stamps.capture(scope.cells, key)
-            guard = entry.guard
+        try:
+            if scope.partition is None:
+                guard = stamps.guard(scope.cells)
+            else:
+                entry = stamps.capture(scope.cells, key)
+                guard = entry.guard
+            name = scope.names.of(key)[0]  # type: ignore[union-attr]  # bound, or there were no ``plain``
+        except UnicodeEncodeError:  # a lone surrogate, which ``get`` refuses with its reason
+            return MISSING
         if guard is not plain[0] and guard != plain[0]:
             return MISSING
         now_ms = store.now_ms()  # type: ignore[union-attr]  # without a store there is no ``plain``
-        blob = store.peek(scope.names.of(key)[0], now_ms)  # type: ignore[union-attr]  # bound, or there were no ``plain``
+        blob = store.peek(name, now_ms)  # type: ignore[union-attr]  # as above
         if blob is None or blob is UNKNOWN:
             return MISSING
         found = scope.channel.open_current(key, blob, plain[1], now_ms=now_ms)  # type: ignore[union-attr]  # the same
