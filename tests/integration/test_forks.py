@@ -8,7 +8,8 @@ import pytest
 FAMILY = """
 import atexit, random, traceback
 
-manager = SyncCacheManager({"directory": str(DIRECTORY), "cache_levels": ARGUMENTS["levels"]}).start()
+# So patient that a busy file is waited for: a store that is given up under load loses what the family looks for.
+manager = SyncCacheManager({"directory": str(DIRECTORY), "cache_levels": ARGUMENTS["levels"], "l2": {"deadline": 30}}).start()
 cache = manager.tenant("acme")
 stop = threading.Event()
 failures = []

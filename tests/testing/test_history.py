@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caching_core.testing.history import Histories, KeyEvents, Kind, Recorder, Scope, Tier, check, check_histories, gather, read_history
+from caching_core.testing.history._gather import LIFE
 from caching_core.testing.history._record import HEADER_BYTES, RECORD
 
 MS = 1_000_000
@@ -232,4 +233,4 @@ def test_gathering_takes_the_earliest_commit_of_a_version_written_twice(recorder
     found = gather([recorder.path, other.path]).keys[1]
     assert found.committed == {1: 5}
     assert found.visible == {1: 60}
-    assert found.acks == [(70, 1, 3, False)]
+    assert found.acks == [(70, 1, 3 + LIFE, False)]  # another life of process 3
