@@ -19,8 +19,7 @@ from caching_core.events import Hooks, Started, Stopped, TierLost
 from caching_core.insight import CacheStats
 from caching_core.runtime import BlockingRuntime, LoopRuntime, PeriodicWorker, Runtime, run_sync
 from caching_core.tiers import Store
-from caching_core.tiers.disk import DiskStore
-from caching_core.tiers.disk._place import own_directory
+from caching_core.tiers.disk import DiskStore, own_directory
 from caching_core.tiers.memory import MemoryTier
 
 UPKEEP_SECONDS: Final = 1.0

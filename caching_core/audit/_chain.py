@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from caching_core.audit._head_file import advance_head, read_head
-from caching_core.audit._log_file import LOG_FILE, RESET, connect, hash_of, identity, is_damage, make_log, move_aside
+from caching_core.audit._log_file import LOG_FILE, RESET, connect, hash_of, is_damage, make_log, move_aside
 from caching_core.audit._privacy import Privacy
 from caching_core.audit._record import AuditClass, Body, Detail, Outcome, body_of, canonical
 from caching_core.audit._signature import Signer, Statement
 from caching_core.errors import AuditUnavailable
-from caching_core.keystore import ProcessDatabase, own_directory
+from caching_core.keystore import ProcessDatabase
+from caching_core.runtime import identity, own_directory
 
 CHECKPOINT_RECORDS: Final = 1000
 CHECKPOINT_SECONDS: Final = 60.0

@@ -4,12 +4,11 @@ import base64
 import enum
 import fcntl
 import os
-import secrets
 from pathlib import Path
 from typing import Final
 
 from caching_core.audit._signature import Signer, Statement, Verifier
-from caching_core.keystore import create_file, sync_directory
+from caching_core.runtime import put_in_place
 
 HEAD_FILE: Final = "audit.head"
 _BYTES: Final = 512  # one sector: written in place, it is never torn
@@ -43,19 +42,9 @@ def read_head(directory: Path, verifier: Verifier) -> Statement | HeadProblem:
 
 def make_head(directory: Path, statement: Statement, signer: Signer) -> None:
     """Put a new head file in place of whatever stands there."""
-    draft = directory / f".{HEAD_FILE}.new-{secrets.token_hex(8)}"
-    descriptor = create_file(draft)
-    try:
+    with put_in_place(directory / HEAD_FILE) as (_draft, descriptor):
         text = statement.text()
         os.write(descriptor, _padded(text, signer.sign(text)))
-        os.fsync(descriptor)
-    except BaseException:
-        draft.unlink()
-        raise
-    finally:
-        os.close(descriptor)
-    draft.rename(directory / HEAD_FILE)
-    sync_directory(directory)
 
 
 def advance_head(directory: Path, statement: Statement, signature: bytes, verifier: Verifier) -> None:

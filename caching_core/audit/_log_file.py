@@ -1,7 +1,6 @@
 """The SQLite file that holds a host's log: made whole, opened, and moved aside when it is not to be trusted."""
 
 import hashlib
-import os
 import secrets
 import sqlite3
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Final
 from caching_core.audit._head_file import HeadProblem, make_head, read_head
 from caching_core.audit._record import Body, canonical
 from caching_core.audit._signature import Signer, Statement
-from caching_core.keystore import create_file, directory_locked, own_file, sync_directory
+from caching_core.runtime import directory_locked, identity, own_file, put_in_place
 
 LOG_FILE: Final = "audit.db"
 RESET: Final = "log_reset"
@@ -35,15 +34,6 @@ def hash_of(text: bytes) -> str:
 def genesis(log: str) -> str:
     """Return what stands as the previous hash in the first record of ``log``."""
     return hash_of(b"caching-core/audit/log/v1|" + log.encode())
-
-
-def identity(path: Path) -> tuple[int, int] | None:
-    """Tell which file stands at ``path`` now."""
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def is_damage(error: sqlite3.Error) -> bool:
@@ -128,16 +118,8 @@ def _build(directory: Path, signer: Signer, *, first: Body | None, now_ms: int) 
     path = directory / LOG_FILE
     for left in directory.glob(f".{LOG_FILE}.new-*"):
         left.unlink()
-    draft = directory / f".{LOG_FILE}.new-{secrets.token_hex(8)}"
-    os.close(create_file(draft))
-    try:
-        head = _fill(draft, signer, first=first, now_ms=now_ms)
-    except BaseException:
-        draft.unlink()
-        raise
-    make_head(directory, head, signer)
-    draft.rename(path)
-    sync_directory(directory)
+    with put_in_place(path) as (draft, _descriptor):
+        make_head(directory, _fill(draft, signer, first=first, now_ms=now_ms), signer)
 
 
 def _fill(draft: Path, signer: Signer, *, first: Body | None, now_ms: int) -> Statement:

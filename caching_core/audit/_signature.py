@@ -1,7 +1,6 @@
 """Signed statements about a log: a checkpoint, its head; and the key that signs them."""
 
 import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -13,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from caching_core.audit._record import canonical
 from caching_core.errors import AuditUnavailable
-from caching_core.keystore import create_file, directory_locked, own_file, sync_directory
+from caching_core.runtime import directory_locked, own_file, put_in_place
 
 KEY_FILE: Final = "audit.key"
 SIGNATURE_BYTES: Final = 64
@@ -143,19 +142,9 @@ def _make_key(path: Path) -> None:
         text = Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        draft = path.with_name(f".{path.name}.new-{secrets.token_hex(8)}")
-        descriptor = create_file(draft)
-        try:
+        with put_in_place(path) as (_draft, descriptor):
             if os.write(descriptor, text) != len(text):
                 raise OSError("the disk took only a part of the signing key")
-            os.fsync(descriptor)
-        except BaseException:
-            draft.unlink()
-            raise
-        finally:
-            os.close(descriptor)
-        draft.rename(path)
-        sync_directory(path.parent)
 
 
 def _read_key(path: Path) -> Ed25519PrivateKey:

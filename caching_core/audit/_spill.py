@@ -16,7 +16,7 @@ import orjson
 
 from caching_core.audit._record import Body, canonical
 from caching_core.errors import AuditUnavailable
-from caching_core.keystore import own_directory
+from caching_core.runtime import own_directory
 
 SPILL_FILE: Final = "audit.spill"
 _LARGEST: Final = 16 << 20

@@ -9,11 +9,11 @@ from typing import Final
 
 from caching_core.crypto._xaes import KEY_SIZE, Random
 from caching_core.errors import ConfigInvalid, KeyUnavailable
+from caching_core.runtime import refuse_foreign, sync_directory
 
 FileSignature = tuple[int, int, int, int]
 
 _LARGEST: Final = 65536
-_OTHERS: Final = 0o077
 
 
 def make_key_file(path: str | Path, *, random: Random = os.urandom) -> bool:
@@ -32,7 +32,7 @@ def make_key_file(path: str | Path, *, random: Random = os.urandom) -> bool:
             return False
         finally:
             draft.unlink()
-        _sync_directory(target.parent)
+        sync_directory(target.parent)
     except OSError as error:
         raise KeyUnavailable(f"the key file {target} cannot be made: {error.strerror or error}; check its directory") from error
     return True
@@ -55,7 +55,7 @@ def read_key_file(path: Path) -> tuple[list[str], FileSignature]:
         raise KeyUnavailable(f"the key file {path} cannot be opened: {error.strerror}; check owner and mode") from error
     try:
         found = os.fstat(descriptor)
-        _refuse_foreign(path, found)
+        _refuse_unfit(path, found)
         text = os.read(descriptor, _LARGEST).decode("ascii", errors="replace")
     except OSError as error:
         raise KeyUnavailable(f"the key file {path} cannot be read: {error.strerror}") from error
@@ -76,14 +76,10 @@ def _signature(found: os.stat_result) -> FileSignature:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _refuse_foreign(path: Path, found: os.stat_result) -> None:
+def _refuse_unfit(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise ConfigInvalid(f"the key file {path} is not a plain file; name another")
-    if found.st_uid != os.geteuid():
-        raise ConfigInvalid(f"the key file {path} belongs to user {found.st_uid}, not to {os.geteuid()}; chown it or name another")
-    if found.st_mode & _OTHERS:
-        mode = stat.S_IMODE(found.st_mode)
-        raise ConfigInvalid(f"the key file {path} has mode {mode:04o}, open to others; run: chmod 600 {path}")
+    refuse_foreign(path, found, "key file", "chmod 600")
     if found.st_size >= _LARGEST:
         raise ConfigInvalid(f"the key file {path} has {found.st_size} bytes, too many for keys; name another")
 
@@ -98,13 +94,5 @@ def _write_new(path: Path, content: bytes) -> None:
     except BaseException:
         path.unlink()
         raise
-    finally:
-        os.close(descriptor)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

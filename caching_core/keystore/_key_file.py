@@ -1,13 +1,11 @@
 """The SQLite file that holds wrapped root keys: how it is made, opened and recognised."""
 
-import os
-import secrets
 import sqlite3
 from pathlib import Path
 from typing import Final
 
 from caching_core.errors import KeyUnavailable
-from caching_core.keystore._private_place import create_file, directory_locked, own_directory, own_file, sync_directory
+from caching_core.runtime import directory_locked, own_directory, own_file, put_in_place
 
 APPLICATION_ID: Final = 0x43434B53  # "CCKS"
 VERSION: Final = 1
@@ -51,15 +49,6 @@ def open_key_file(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
     return connection
 
 
-def identity(path: Path) -> tuple[int, int] | None:
-    """Tell which file stands at ``path`` now, so that one put there meanwhile is noticed."""
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
-
-
 def _build(path: Path) -> None:
     """Make an empty key file beside ``path`` and move it into place whole.
 
@@ -70,22 +59,12 @@ def _build(path: Path) -> None:
             return
         for left in path.parent.glob(f".{path.name}.new-*"):
             left.unlink()  # under the lock nobody else is building: a killed process left it
-        draft = path.with_name(f".{path.name}.new-{secrets.token_hex(8)}")
-        descriptor = create_file(draft)
-        try:
+        with put_in_place(path) as (draft, _descriptor):
             connection = _connect(draft, busy_timeout=0)
             try:
                 connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={VERSION};COMMIT;")
             finally:
                 connection.close()
-            os.fsync(descriptor)
-        except BaseException:
-            draft.unlink()
-            raise
-        finally:
-            os.close(descriptor)
-        draft.rename(path)
-        sync_directory(path.parent)
 
 
 def _connect(path: Path, *, busy_timeout: float) -> sqlite3.Connection:

@@ -10,9 +10,10 @@ from typing import Final
 
 from caching_core.crypto import KeyRow, KeyState
 from caching_core.errors import KeyUnavailable
-from caching_core.keystore._key_file import identity, open_key_file
+from caching_core.keystore._key_file import open_key_file
 from caching_core.keystore._process_database import ProcessDatabase
 from caching_core.keystore._tombstone_list import TombstoneList
+from caching_core.runtime import identity
 
 _SELECT: Final = "SELECT key_id, state, wrapped, kek_id, created_ms FROM keys WHERE name = ? ORDER BY generation, rowid"
 _STANDING: Final = (KeyState.PRIMARY, KeyState.ENABLED, KeyState.STAGED, KeyState.DISABLED)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from caching_core.errors import KeyUnavailable
-from caching_core.keystore._private_place import own_file, sync_directory
+from caching_core.runtime import own_file, sync_directory
 
 _KEY_ID_BYTES: Final = 16
 _LINE_BYTES: Final = 2 * _KEY_ID_BYTES + 1

@@ -1,4 +1,4 @@
-"""The two worlds that drive the one engine, and the threads and locks that the layers above are not to make themselves."""
+"""The two worlds that drive the one engine, and what the layers above take of the host: threads, locks, a private place on disk."""
 
 from threading import Lock as Mutex
 
@@ -7,6 +7,16 @@ from caching_core.runtime._fork import after_fork_in_child
 from caching_core.runtime._loop import LoopRuntime, TaskWaiter
 from caching_core.runtime._periodic import PeriodicWorker
 from caching_core.runtime._port import Runtime, Waiter
+from caching_core.runtime._private_place import (
+    create_file,
+    directory_locked,
+    identity,
+    own_directory,
+    own_file,
+    put_in_place,
+    refuse_foreign,
+    sync_directory,
+)
 from caching_core.runtime._run import run_sync
 
 __all__ = [
@@ -19,5 +29,13 @@ __all__ = [
     "ThreadWaiter",
     "Waiter",
     "after_fork_in_child",
+    "create_file",
+    "directory_locked",
+    "identity",
+    "own_directory",
+    "own_file",
+    "put_in_place",
+    "refuse_foreign",
     "run_sync",
+    "sync_directory",
 ]

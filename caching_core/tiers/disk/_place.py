@@ -1,15 +1,13 @@
 """The directory and the files of the store: this user's alone, or refused."""
 
 import errno
-import fcntl
 import os
-import stat
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from caching_core import runtime
 from caching_core.errors import ConfigInvalid, TierUnavailable
 from caching_core.tiers.disk._failures import StoreBusy
 
@@ -20,7 +18,6 @@ _SUFFIX: Final = ".db"
 _CORRUPT: Final = ".corrupt-"
 _DRAFT: Final = ".draft-"
 _QUARANTINED_FILES: Final = 1  # it may be as large as the store
-_OTHERS: Final = 0o077
 _DRAFT_SECONDS: Final = 60.0
 
 
@@ -30,27 +27,11 @@ def own_directory(directory: Path) -> None:
     Raises ConfigInvalid where somebody else owns it or may enter it, TierUnavailable where it cannot be made or written.
     """
     try:
-        _make_directory(directory)
-        found = directory.lstat()
-    except FileExistsError:
-        raise ConfigInvalid(f"{directory} is not a directory; name a directory of its own for the cache") from None
+        runtime.own_directory(directory)
     except OSError as error:
         raise TierUnavailable(f"the directory {directory} cannot be made: {error.strerror}; make it, or name another") from error
-    if stat.S_ISLNK(found.st_mode):
-        raise ConfigInvalid(f"the directory {directory} is a symbolic link; name the real one, {directory.resolve()}")
-    _refuse_foreign(directory, found, "chmod 700")
     if not os.access(directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise TierUnavailable(f"the directory {directory} cannot be written; make it writable for this user, or name another")
-
-
-def _make_directory(directory: Path) -> None:
-    try:
-        directory.mkdir(mode=0o700, parents=True)
-    except FileExistsError:
-        if not directory.is_dir():
-            raise
-    else:
-        directory.chmod(0o700)  # a umask may have taken bits that the owner needs
 
 
 def file_of(directory: Path, generation: str) -> Path:
@@ -61,17 +42,8 @@ def file_of(directory: Path, generation: str) -> Path:
 
 
 def check_file(path: Path) -> tuple[int, int]:
-    """Check that ``path`` is a plain file of this user, closed to others, under one name; return (device, inode).
-
-    Looks without opening: closing a second descriptor of a SQLite file drops this process's locks on it.
-    That leaves no race, since ``own_directory`` keeps everybody else out of the directory.
-    """
-    found = path.lstat()
-    if not stat.S_ISREG(found.st_mode):
-        raise ConfigInvalid(f"{path} is a link or no plain file; remove it, the cache makes its own")
-    if found.st_nlink > 1:
-        raise ConfigInvalid(f"{path} has {found.st_nlink} hard links; remove it, the cache makes its own")
-    _refuse_foreign(path, found, "chmod 600")
+    """Check that ``path`` is a plain file of this user, closed to others, under one name; return (device, inode)."""
+    found = runtime.own_file(path)
     return found.st_dev, found.st_ino
 
 
@@ -81,17 +53,22 @@ def make_file(path: Path, fill: Callable[[Path], None]) -> None:
     So nobody meets a half-made file, and no descriptor of the named file is ever closed beside SQLite's own.
     Raises StoreBusy while another makes it.
     """
-    with _directory_locked(path.parent):
-        if path.exists():
-            return
-        draft = path.with_name(f"{path.name}{_DRAFT}{os.urandom(6).hex()}")
-        try:
-            os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-            draft.chmod(0o600)  # the same umask
-            fill(draft)
-            draft.rename(path)
-        finally:
-            remove_file(draft)
+    try:
+        with runtime.directory_locked(path.parent, timeout=0):
+            if not path.exists():
+                _make(path, fill)
+    except BlockingIOError:
+        raise StoreBusy("another process makes the file") from None
+
+
+def _make(path: Path, fill: Callable[[Path], None]) -> None:
+    draft = path.with_name(f"{path.name}{_DRAFT}{os.urandom(6).hex()}")
+    try:
+        os.close(runtime.create_file(draft))
+        fill(draft)
+        draft.rename(path)
+    finally:
+        remove_file(draft)
 
 
 def remove_file(path: Path) -> None:
@@ -149,24 +126,3 @@ def _stale(draft: Path) -> bool:
         return time.time() - draft.lstat().st_mtime > _DRAFT_SECONDS
     except OSError:
         return False
-
-
-@contextmanager
-def _directory_locked(directory: Path) -> Generator[None]:
-    """Hold the directory's lock, against threads and processes alike, or raise StoreBusy at once."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreBusy("another process makes the file") from None
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _refuse_foreign(path: Path, found: os.stat_result, remedy: str) -> None:
-    if found.st_uid != os.geteuid():
-        raise ConfigInvalid(f"{path} belongs to user {found.st_uid}, not to {os.geteuid()}; chown it, or name another directory")
-    if found.st_mode & _OTHERS:
-        raise ConfigInvalid(f"{path} has mode {stat.S_IMODE(found.st_mode):04o}, open to others; run: {remedy} {path}")

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 import stat
 import time
 from collections.abc import Generator
@@ -21,13 +22,16 @@ def own_directory(path: Path) -> None:
     Raises ConfigInvalid where it is a link, another user's, or open to others; OSError where it cannot be made.
     """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True)
     except FileExistsError:
-        raise ConfigInvalid(f"{path} is not a directory; name a directory of its own for the cache") from None
+        if not path.is_dir():
+            raise ConfigInvalid(f"{path} is not a directory; name a directory of its own for the cache") from None
+    else:
+        path.chmod(0o700)  # a umask may have taken bits that the owner needs
     found = path.lstat()
     if stat.S_ISLNK(found.st_mode):
-        raise ConfigInvalid(f"the directory {path} is a symbolic link; configure the real path {path.resolve()} instead")
-    _refuse_foreign(path, found, "directory", "chmod 700")
+        raise ConfigInvalid(f"the directory {path} is a symbolic link; name the real one, {path.resolve()}")
+    refuse_foreign(path, found, "directory", "chmod 700")
 
 
 def own_file(path: Path) -> os.stat_result:
@@ -38,18 +42,49 @@ def own_file(path: Path) -> os.stat_result:
     """
     found = path.lstat()
     if stat.S_ISLNK(found.st_mode):
-        raise ConfigInvalid(f"{path} is a symbolic link; put the file itself there")
+        raise ConfigInvalid(f"{path} is a symbolic link; remove it, or put the file itself there")
     if not stat.S_ISREG(found.st_mode):
         raise ConfigInvalid(f"{path} is not a plain file; move it away")
     if found.st_nlink > 1:
-        raise ConfigInvalid(f"{path} has {found.st_nlink} hard links; remove the others, a copy of it must not live elsewhere")
-    _refuse_foreign(path, found, "file", "chmod 600")
+        raise ConfigInvalid(f"{path} has {found.st_nlink} hard links; remove the others, it must not be reached from elsewhere")
+    refuse_foreign(path, found, "file", "chmod 600")
     return found
 
 
 def create_file(path: Path) -> int:
     """Create ``path`` with mode 0600 and return its descriptor; FileExistsError if it is there, even as a dangling link."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)  # the same umask
+    return descriptor
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Tell which file stands at ``path`` now, so that one put there meanwhile is noticed; None: none does."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+@contextmanager
+def put_in_place(path: Path) -> Generator[tuple[Path, int]]:
+    """Yield a draft beside ``path`` and its descriptor; give it the name ``path``, whole and durable, when the block has ended well.
+
+    Nobody ever meets a half-made file under that name. What the block raises removes the draft.
+    """
+    draft = path.with_name(f".{path.name}.new-{secrets.token_hex(8)}")
+    descriptor = create_file(draft)
+    try:
+        yield draft, descriptor
+        os.fsync(descriptor)
+    except BaseException:
+        draft.unlink()
+        raise
+    finally:
+        os.close(descriptor)
+    draft.rename(path)
+    sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:
@@ -63,7 +98,7 @@ def sync_directory(path: Path) -> None:
 
 @contextmanager
 def directory_locked(path: Path, *, timeout: float) -> Generator[None]:
-    """Hold the directory's own lock between processes, for making a file in it only once.
+    """Hold the directory's own lock, against threads and processes alike, for making a file in it only once.
 
     Raises BlockingIOError after ``timeout`` seconds.
     """
@@ -85,7 +120,8 @@ def directory_locked(path: Path, *, timeout: float) -> Generator[None]:
         os.close(descriptor)
 
 
-def _refuse_foreign(path: Path, found: os.stat_result, kind: str, remedy: str) -> None:
+def refuse_foreign(path: Path, found: os.stat_result, kind: str, remedy: str) -> None:
+    """Raise ConfigInvalid if ``found``, the stat of ``path``, is another user's or open to others."""
     if found.st_uid != os.geteuid():
         raise ConfigInvalid(f"the {kind} {path} belongs to user {found.st_uid}, not to {os.geteuid()}; chown it or name another")
     if found.st_mode & _OTHERS:
