@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from caching_core.testing.history._gather import Histories, KeyEvents, gather
-from caching_core.testing.history._report import CURVE_MS, CounterExample, Report
+from caching_core.testing.history._report import CURVE_MS, INVARIANTS, CounterExample, Report
 
 _SETTLE_NS: Final = 2_000_000_000
 _MOST_EXAMPLES: Final = 20
@@ -57,7 +57,7 @@ class _Checker:
 
     def __init__(self, found: Histories) -> None:
         self._found = found
-        self._counts = dict.fromkeys(("I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8"), 0)
+        self._counts: dict[str, int] = dict.fromkeys(INVARIANTS, 0)
         self._stale: list[int] = []
         self._tiers: dict[int, int] = {}
         self._examples: list[CounterExample] = []

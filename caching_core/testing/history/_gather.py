@@ -20,11 +20,11 @@ class KeyEvents:
     foreign, tier, process); ``invalidations`` (begin, end, process, whether of a group).
     """
 
-    committed: dict[int, int] = field(default_factory=dict)
-    visible: dict[int, int] = field(default_factory=dict)
-    acks: list[tuple[int, int, int, bool]] = field(default_factory=list)
-    reads: list[tuple[int, int, int, int, int, int, int]] = field(default_factory=list)
-    invalidations: list[tuple[int, int, int, bool]] = field(default_factory=list)
+    committed: dict[int, int] = field(default_factory=dict[int, int])
+    visible: dict[int, int] = field(default_factory=dict[int, int])
+    acks: list[tuple[int, int, int, bool]] = field(default_factory=list[tuple[int, int, int, bool]])
+    reads: list[tuple[int, int, int, int, int, int, int]] = field(default_factory=list[tuple[int, int, int, int, int, int, int]])
+    invalidations: list[tuple[int, int, int, bool]] = field(default_factory=list[tuple[int, int, int, bool]])
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Histories:
     """The events of all processes by key, fault windows, and plain counts."""
 
     keys: dict[int, KeyEvents] = field(default_factory=lambda: defaultdict(KeyEvents))
-    faults: list[tuple[int, int]] = field(default_factory=list)
+    faults: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     reads: int = 0
     writes: int = 0
     misses: int = 0

@@ -40,7 +40,7 @@ class Plan:
     slow_loads: float = 0.02
     load_seconds: float = 0.002
     subject: str = CACHE
-    config: Mapping[str, Any] = field(default_factory=dict)  # Any: settings of every type
+    config: Mapping[str, Any] = field(default_factory=dict[str, Any])  # Any: settings of every type
 
     def save(self) -> Path:
         """Write the plan where the workers find it."""

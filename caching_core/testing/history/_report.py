@@ -49,7 +49,7 @@ class Report:
     tiers: Mapping[int, int]
     worst_ms: float
     examples: tuple[CounterExample, ...] = ()
-    run: Mapping[str, Any] = field(default_factory=dict)  # Any: figures of several kinds
+    run: Mapping[str, Any] = field(default_factory=dict[str, Any])  # Any: figures of several kinds
 
     @property
     def is_clean(self) -> bool:

@@ -16,24 +16,31 @@ class Handle(Protocol):
 
     async def get(self, key: str) -> Any:
         """Return the value, or None."""
+        ...
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the values that exist."""
+        ...
 
     async def get_or_set(self, key: str, loader: Callable[[], Any], *, ttl: float, tags: list[str]) -> Any:
         """Return the value, loaded if need be."""
+        ...
 
     async def set(self, key: str, value: Any, *, ttl: float, tags: list[str]) -> object:
         """Store a value."""
+        ...
 
     async def delete(self, key: str) -> object:
         """Remove a key."""
+        ...
 
     async def invalidate_tags(self, *tags: str) -> object:
         """Invalidate what bears a tag."""
+        ...
 
     async def clear(self) -> object:
         """Invalidate the namespace."""
+        ...
 
 
 class Subject(Protocol):
@@ -41,9 +48,11 @@ class Subject(Protocol):
 
     def handle(self, tenant: str, namespace: str) -> Handle:
         """Return the cache of a tenant and namespace."""
+        ...
 
     async def close(self) -> dict[str, Any]:
         """Close it and return figures worth showing."""
+        ...
 
 
 class BlockingHandle:
