@@ -58,6 +58,9 @@ class TenantCache(BoundHandle):
             if (entry.until > monotonic() and self._view[entry.lane] == entry.seen) or self._again(key, entry):
                 entry.n += 1
                 return entry.value if entry.thaw is None else entry.thaw(entry.value)
+        value = self._reader.get_at_once(self._scope, key)
+        if value is not MISSING:
+            return value
         engine = self._engine
         loading = Request(**options).loading(engine.state, self._scope, key, loader)
         return await engine.load.get_or_set(self._scope, key, loading)
