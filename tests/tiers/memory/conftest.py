@@ -4,9 +4,26 @@ from collections.abc import Callable
 
 import pytest
 
-from caching_core.tiers.memory import Entry, Partition
+from caching_core.tiers.memory import Entry, MemoryTier, Partition
 
 ALWAYS = 1e18
+
+
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make_tier(
+    policy: str = "s3fifo", *, max_entries: int = 100, max_bytes: int = 100_000, now: Callable[[], float] | None = None
+) -> MemoryTier:
+    """Make a small tier whose clock stands still."""
+    return MemoryTier(max_entries=max_entries, max_bytes=max_bytes, policy=policy, now=now or Clock())
 
 
 def make_entry(value: object = "v", *, size: int = 10, until: float = ALWAYS, extra: object = None) -> Entry:
@@ -38,3 +55,13 @@ def _make_entry() -> Callable[..., Entry]:
 @pytest.fixture(scope="session", name="read")
 def _read() -> Callable[[Partition, str], Entry | None]:
     return read
+
+
+@pytest.fixture(scope="session", name="make_tier")
+def _make_tier() -> Callable[..., MemoryTier]:
+    return make_tier
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
