@@ -51,12 +51,16 @@ def test_which_algorithm_takes_which_sizes(algorithm, size, kind):
     assert compressor(CompressionAlgorithm(algorithm)).compress(b"a" * size)[0] == kind
 
 
+def test_auto_leaves_below_64_kib_alone_where_compression_saves_only_space():
+    assert AUTO_SMALLEST == 64 << 10
+
+
 @pytest.mark.parametrize("algorithm", ["lz4", "zstd", "auto"])
 def test_what_does_not_shrink_by_a_tenth_stays_as_it_is(algorithm):
-    noise = os.urandom(5000)
+    noise = os.urandom(AUTO_SMALLEST)
     assert compressor(CompressionAlgorithm(algorithm)).compress(noise) == (0, noise)
-    assert compressor(CompressionAlgorithm(algorithm)).compress(noise + bytes(300))[0] == 0
-    assert compressor(CompressionAlgorithm(algorithm)).compress(noise + bytes(2000))[0] != 0
+    assert compressor(CompressionAlgorithm(algorithm)).compress(noise + bytes(AUTO_SMALLEST // 16))[0] == 0
+    assert compressor(CompressionAlgorithm(algorithm)).compress(noise + bytes(AUTO_SMALLEST // 4))[0] != 0
 
 
 def refusal(kind, payload, raw_len) -> Refusal:
