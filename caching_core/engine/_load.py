@@ -1,13 +1,13 @@
 """Load: get_or_set with one load per cold key, in the process by a flight, across the host by a lease."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, Final
 
 from caching_core.codec import Packed, Refused, isolate
-from caching_core.coherence import fields_of
+from caching_core.coherence import LedgerCopy, fields_of
 from caching_core.engine._flight import Flight
 from caching_core.engine._lifetime import Lifetime
 from caching_core.engine._read import HIGH, Reader, Standing, ledger_tags
@@ -15,7 +15,7 @@ from caching_core.engine._scope import FOREVER, EngineState, Scope
 from caching_core.errors import KeyUnavailable, TierUnavailable
 from caching_core.runtime import Runtime
 from caching_core.tenancy import check_key
-from caching_core.tiers import Lease, Ledger, Put, Store
+from caching_core.tiers import Lease, Put, Store
 from caching_core.tiers.memory import Entry
 
 _FIRST_POLL: Final = 0.001
@@ -120,8 +120,11 @@ class Loader:
                         return value
                     bad = blob[57:81]
                     self._state.bind_tags(scope, entry, loading.tags)  # not those of the entry that was refused
-                lease = await self._lease(scope, name, token, bad, loading)
-                if lease.granted and lease.ledger is not None:
+                known = self._reader.known_ledger(scope, entry)
+                tags = None if known is not None else ledger_tags(scope, loading.tags)
+                lease = await self._lease(scope, name, token, bad, tags)
+                ledger = self._reader.learn(scope, entry, lease.ledger) if lease.ledger is not None else known
+                if lease.granted and ledger is not None:
                     break
                 blob = lease.frame
                 if blob is None or blob[57:81] == bad:
@@ -133,17 +136,17 @@ class Loader:
         except (TierUnavailable, KeyUnavailable) as error:
             raise _StoreAway(error) from None
         scope.counts.misses += 1
-        return await self._fill(scope, key, entry, loading, flight, token=token, ledger=lease.ledger, now_ms=lease.now_ms)
+        return await self._fill(scope, key, entry, loading, flight, token=token, ledger=ledger, now_ms=lease.now_ms)
 
     def _captured(self, scope: Scope, key: str, loading: Loading) -> Entry:
         entry = self._state.stamps.capture(scope.cells, key)
         self._state.bind_tags(scope, entry, loading.tags)
         return entry
 
-    async def _lease(self, scope: Scope, name: str, token: bytes, bad: bytes | None, loading: Loading) -> Lease:
+    async def _lease(self, scope: Scope, name: str, token: bytes, bad: bytes | None, tags: Sequence[str] | None) -> Lease:
         assert self._store is not None  # noqa: S101 -- for the type checker: the caller asked
         milliseconds = int(self._state.options.lease_seconds * 1000)
-        fields = fields_of(scope.namespace, ledger_tags(scope, loading.tags))
+        fields = None if tags is None else fields_of(scope.namespace, tags)
         return await self._store.lease(name, token, milliseconds, tenant=scope.tenant, bad=bad, fields=fields)
 
     async def _found(self, scope: Scope, key: str, entry: Entry, blob: bytes, flight: Flight) -> tuple[bool, Any]:
@@ -161,7 +164,16 @@ class Loader:
         return True, value
 
     async def _fill(
-        self, scope: Scope, key: str, entry: Entry, loading: Loading, flight: Flight, *, token: bytes, ledger: Ledger, now_ms: int
+        self,
+        scope: Scope,
+        key: str,
+        entry: Entry,
+        loading: Loading,
+        flight: Flight,
+        *,
+        token: bytes,
+        ledger: Ledger | LedgerCopy,
+        now_ms: int,
     ) -> Any:
         store, state = self._store, self._state
         assert store is not None  # noqa: S101 -- for the type checker: the caller asked

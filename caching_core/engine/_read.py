@@ -10,7 +10,7 @@ from caching_core.engine._scope import FOREVER, EngineState, Scope
 from caching_core.errors import EntryCorrupt, KeyUnavailable, TierUnavailable
 from caching_core.events import EntryRefused
 from caching_core.tenancy import check_key
-from caching_core.tiers import STALE_MARK, UNKNOWN, Delete, Store
+from caching_core.tiers import STALE_MARK, UNKNOWN, Delete, Ledger, Store
 from caching_core.tiers.memory import Entry
 from caching_core.types import MISSING
 
@@ -184,16 +184,12 @@ class Reader:
         if opened.hard_at_ms is not None and opened.hard_at_ms <= now_ms:
             return Standing.EXPIRED
         entry.version = opened.version_no
-        tags: Sequence[str] = ()
-        marks: Sequence[tuple[str, float]] = ()
         if opened.tags or entry.extra is not None:
             self._state.bind_tags(scope, entry, opened.tags)
-            tags = ledger_tags(scope, opened.tags)
-            marks = tuple(zip(tags, entry.mark[1:], strict=True)) if tags else ()
-        copy = self._state.ledgers.get(scope.tenant, _EMPTY)
-        if not copy.knows(entry.guard, scope.namespace, marks):
+        copy = self.known_ledger(scope, entry)
+        if copy is None:
             return None
-        verdict = copy.judge(opened.epoch, opened.seq, scope.namespace, tags)
+        verdict = copy.judge(opened.epoch, opened.seq, scope.namespace, ledger_tags(scope, opened.tags))
         if verdict is Verdict.INVALIDATED:
             return Standing.INVALIDATED
         if verdict is Verdict.STALE or is_marked or (opened.soft_at_ms is not None and opened.soft_at_ms <= now_ms):
@@ -237,20 +233,28 @@ class Reader:
         scope.counts.refused += 1
         self._state.hooks.emit(EntryRefused(tenant=scope.tenant, namespace=scope.namespace, key=key, reason=refused.reason.value))
 
+    def known_ledger(self, scope: Scope, entry: Entry) -> LedgerCopy | None:
+        """Return this process's ledger copy if it may answer for the capture ``entry``."""
+        copy = self._state.ledgers.get(scope.tenant, _EMPTY)
+        return copy if copy.knows(entry.guard, scope.namespace, tag_marks(scope, entry)) else None
+
     async def ledger(self, scope: Scope, entry: Entry) -> LedgerCopy:
         """Return a ledger copy that may answer for the capture ``entry``: this process's, or read anew."""
+        known = self.known_ledger(scope, entry)
+        if known is not None:
+            return known
+        tags = ledger_tags(scope, entry.extra.tags) if entry.extra is not None else ()
+        read = await self._store.ledger(scope.tenant, fields_of(scope.namespace, tags))  # type: ignore[union-attr]  # callers have one
+        return self.learn(scope, entry, read)
+
+    def learn(self, scope: Scope, entry: Entry, read: Ledger) -> LedgerCopy:
+        """Take in what the store said of the ledger after the capture ``entry``; returns the copy that knows it."""
         state = self._state
         copy = state.ledgers.get(scope.tenant, _EMPTY)
-        extra = entry.extra
-        tags = ledger_tags(scope, extra.tags) if extra is not None else ()
-        marks = tuple(zip(tags, entry.mark[1:], strict=True)) if tags else ()
-        if copy.knows(entry.guard, scope.namespace, marks):
-            return copy
-        read = await self._store.ledger(scope.tenant, fields_of(scope.namespace, tags))  # type: ignore[union-attr]  # callers have one
         if copy.epoch and read.epoch != copy.epoch:
             # Whoever made the new epoch may have died before its touch: what is held under the old one goes.
             state.stamps.touch_tenant(scope.cells)
-        copy = state.ledgers.get(scope.tenant, _EMPTY).learn(read, entry.guard, scope.namespace, marks)
+        copy = copy.learn(read, entry.guard, scope.namespace, tag_marks(scope, entry))
         state.ledgers[scope.tenant] = copy
         scope.plain = (entry.guard, Current(copy.epoch, copy.least_seq(scope.namespace)), copy)
         return copy
@@ -278,6 +282,12 @@ def ledger_tags(scope: Scope, tags: Sequence[str]) -> Sequence[str]:
     """Return the texts that stand for tags in the ledger: themselves, or hashes where names are private."""
     names = scope.names
     return tags if not tags or names is None else [names.tag(tag) for tag in tags]
+
+
+def tag_marks(scope: Scope, entry: Entry) -> Sequence[tuple[str, float]]:
+    """Return the entry's tags as they stand in the ledger, each with the number its cell had at the capture."""
+    extra = entry.extra
+    return () if extra is None else tuple(zip(ledger_tags(scope, extra.tags), entry.mark[1:], strict=True))
 
 
 _EMPTY: Final = LedgerCopy()

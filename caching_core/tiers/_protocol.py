@@ -167,11 +167,11 @@ class Store(Protocol):
         """Read the tenant's ledger (made on first use): epoch, seq, floor, and those of ``fields`` that exist."""
         ...
 
-    async def lease(self, name: str, token: bytes, ttl_ms: int, *, tenant: str, bad: bytes | None, fields: Sequence[str]) -> Lease:
+    async def lease(self, name: str, token: bytes, ttl_ms: int, *, tenant: str, bad: bytes | None, fields: Sequence[str] | None) -> Lease:
         """Take the right to load ``name``.
 
         If a frame stands there whose nonce is not ``bad``, it is returned instead. The ledger comes
-        with a granted lease.
+        with a granted lease, unless ``fields`` is None: then the caller knows it.
         """
         ...
 

@@ -178,7 +178,7 @@ class DiskStore:
         assert found is not None  # noqa: S101  just made, in this transaction
         return found
 
-    async def lease(self, name: str, token: bytes, ttl_ms: int, *, tenant: str, bad: bytes | None, fields: Sequence[str]) -> Lease:
+    async def lease(self, name: str, token: bytes, ttl_ms: int, *, tenant: str, bad: bytes | None, fields: Sequence[str] | None) -> Lease:
         """Take the right to load ``name``, or be told what stands there or that another loads."""
 
         def look(connection: sqlite3.Connection, now: int) -> Lease | None:
@@ -192,7 +192,8 @@ class DiskStore:
             if refused is not None:
                 return refused
             _entries.take_lease(connection, name, token, now + ttl_ms)
-            return Lease(granted=True, frame=None, ledger=self._ledger_of(connection, tenant, fields), now_ms=now)
+            ledger = None if fields is None else self._ledger_of(connection, tenant, fields)
+            return Lease(granted=True, frame=None, ledger=ledger, now_ms=now)
 
         # Who waits for another's load asks again and again: without the write lock.
         refused: Lease | None = await self._access.read(look)
