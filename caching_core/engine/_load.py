@@ -172,7 +172,7 @@ class Loader:
         flight: Flight,
         *,
         token: bytes,
-        ledger: Ledger | LedgerCopy,
+        ledger: LedgerCopy,
         now_ms: int,
     ) -> Any:
         store, state = self._store, self._state
