@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from caching_core.assembly._gate import LogGate, listen
-from caching_core.assembly._keys import key_ring
+from caching_core.assembly._keys import key_provider, key_ring, keystore_of
 from caching_core.assembly._note import note
 from caching_core.audit import AuditLog
 from caching_core.codec import Codec
@@ -17,6 +17,7 @@ from caching_core.engine import AuditGate, Counts, EngineOptions, EngineState, M
 from caching_core.errors import ConfigInvalid, TierUnavailable
 from caching_core.events import Hooks, Started, Stopped, TierLost
 from caching_core.insight import CacheStats
+from caching_core.keystore import SqliteKeyStore
 from caching_core.runtime import BlockingRuntime, LoopRuntime, PeriodicWorker, Runtime, run_sync
 from caching_core.tiers import Store
 from caching_core.tiers.disk import DiskStore, own_directory
@@ -39,13 +40,10 @@ class Instance:
         self.hooks.subscribe(note)
         self.directory = self._usable_directory(environ)
         self.ring: KeyRing | None = None
+        self._keystore: SqliteKeyStore | None = None
         self.audit: AuditLog | None = None
-        secret = b""
         gate: AuditGate = OpenGate()
-        if self.directory is not None:
-            # Also without security: the audit log seals the names in it, and the cells are keyed alike for all on the directory.
-            ring, secret = key_ring(config, self.directory, environ=os.environ if environ is None else environ)
-            self.ring = ring if config.crypto.enabled else None
+        secret = self._open_keys(os.environ if environ is None else environ)
         self.stamps = self._stamps(secret)
         if self.directory is not None and config.audit.enabled:
             self.audit = AuditLog(self.directory, key=derive(secret, "audit", FLEET))
@@ -86,6 +84,15 @@ class Instance:
             self.hooks.emit(TierLost("disk", f"{error}; going on with memory only"))
             return None
         return directory
+
+    def _open_keys(self, environ: Mapping[str, str]) -> bytes:
+        """Return what the fleet shares: also without security the audit log seals names with it, and cells are keyed with it."""
+        if self.directory is None:
+            return b""
+        self._keystore = keystore_of(self.config, self.directory)
+        ring, secret = key_ring(self._keystore, key_provider(self.config, self.directory, environ=environ))
+        self.ring = ring if self.config.crypto.enabled else None
+        return secret
 
     def _stamps(self, secret: bytes) -> Stamps:
         try:
@@ -178,6 +185,8 @@ class Instance:
                 engine.store.close()
         if self.audit is not None:
             self.audit.close()
+        if self._keystore is not None:
+            self._keystore.close()
 
 
 def _options(config: CacheConfig) -> EngineOptions:

@@ -9,6 +9,7 @@ from caching_core.crypto import (
     FileProvider,
     KeyProvider,
     KeyRing,
+    KeyStore,
     StaticProvider,
     env_provider,
     make_key_file,
@@ -34,9 +35,13 @@ def key_provider(config: CacheConfig, directory: Path, *, environ: Mapping[str, 
     return FileProvider(path)
 
 
-def key_ring(config: CacheConfig, directory: Path, *, environ: Mapping[str, str]) -> tuple[KeyRing, bytes]:
-    """Return the ring of tenants' keys over the host's keystore, and the fleet's log key."""
+def keystore_of(config: CacheConfig, directory: Path) -> SqliteKeyStore:
+    """Return the host's keystore, not yet opened; who asks for it closes it."""
     keystore = config.crypto.keystore
-    path = directory / "keystore.db" if keystore is None else Path(keystore.reveal())
-    ring = KeyRing(SqliteKeyStore(path), key_provider(config, directory, environ=environ))
+    return SqliteKeyStore(directory / "keystore.db" if keystore is None else Path(keystore.reveal()))
+
+
+def key_ring(keystore: KeyStore, provider: KeyProvider) -> tuple[KeyRing, bytes]:
+    """Return the ring of tenants' keys over the host's keystore, and the fleet's log key."""
+    ring = KeyRing(keystore, provider)
     return ring, run_sync(ring.fleet_key())

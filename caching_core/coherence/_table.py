@@ -10,6 +10,7 @@ import mmap
 import os
 import stat
 import time
+import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -58,7 +59,7 @@ class Table:
     ``path`` is None for the anonymous table, which only this process and its forks share.
     """
 
-    __slots__ = ("_lock_path", "_map", "cells", "identity", "path", "words")
+    __slots__ = ("__weakref__", "_lock_path", "_map", "cells", "identity", "path", "words")
 
     def __init__(self, fd: int, path: Path | None, lock_path: str) -> None:
         self.path = path
@@ -146,7 +147,9 @@ def anonymous_table() -> Table:
     fd = os.memfd_create("caching-stamps", os.MFD_CLOEXEC)
     _fill(fd, boot=boot_number())
     # Re-opened through /proc for each lock: forks share this descriptor's file, and with it its lock.
-    return Table(fd, None, f"/proc/self/fd/{fd}")
+    table = Table(fd, None, f"/proc/self/fd/{fd}")
+    weakref.finalize(table, os.close, fd).atexit = False  # at exit others may still use it
+    return table
 
 
 def file_table(directory: Path) -> Table:
