@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from caching_core.config import CacheConfig
+from caching_core.assembly import Instance
 from caching_core.engine import Explanation, WriteOptions
 from caching_core.insight import CacheStats
 from caching_core.manager._handle import TenantCache
@@ -12,18 +12,13 @@ from caching_core.manager._opened import OpenedManager
 from caching_core.types import UNSET, Invalidated, Unset
 
 
-class CacheManager(OpenedManager):
+class CacheManager(OpenedManager[TenantCache]):
     """The cache for event-loop callers; made from a mapping, a CacheConfig or nothing.
 
     The mapping holds flat keys, groups, or both. The cache is opened on first use or by ``start()``;
     managers with equal settings share one engine in a process.
     ``tenant(id)`` gives a bound handle, the fast way; the verbs here take ``tenant_id`` per call and are the handle's otherwise.
     """
-
-    def __init__(self, config: Mapping[str, object] | CacheConfig | None = None) -> None:
-        super().__init__(config)
-        self._handles: dict[tuple[str, str], TenantCache] = {}
-        self._explicit: dict[tuple[str, str | None], TenantCache] = {}
 
     async def start(self) -> Self:
         """Open the cache now instead of at the first call. Raises ConfigInvalid, KeyUnavailable."""
@@ -32,8 +27,6 @@ class CacheManager(OpenedManager):
 
     async def close(self) -> None:
         """Give back what the cache holds: threads, connections, memory. The last of equal managers closes the engine."""
-        self._handles.clear()
-        self._explicit.clear()
         self._close()
 
     async def __aenter__(self) -> Self:
@@ -44,25 +37,8 @@ class CacheManager(OpenedManager):
         """Close the cache."""
         await self.close()
 
-    def tenant(self, tenant_id: str | None = None, *, namespace: str | None = None) -> TenantCache:
-        """Return the handle of a tenant (the current one, or ``main``, if left out) and namespace (the configured one).
-
-        Raises TenantUnknown, QuotaExceeded (too many tenants in this process), KeyInvalid for a bad namespace.
-        """
-        if tenant_id is not None:
-            try:
-                handle = self._explicit.get((tenant_id, namespace))
-            except TypeError:  # no text at all: refused below, with its reason
-                handle = None
-            if handle is not None:
-                return handle
-        where = self._decide(tenant_id, namespace)
-        handle = self._handles.get(where)
-        if handle is None:
-            handle = self._handles.setdefault(where, TenantCache(self._opened().loop, *where))
-        if tenant_id is not None:
-            self._explicit[tenant_id, namespace] = handle
-        return handle
+    def _bind(self, instance: Instance, tenant: str, namespace: str) -> TenantCache:
+        return TenantCache(instance.loop, tenant, namespace)
 
     async def get(self, key: str, default: Any = None, *, tenant_id: str | None = None, namespace: str | None = None) -> Any:
         """Return the value under ``key``, or ``default``."""

@@ -1,6 +1,7 @@
 """What both managers do alike: settle the configuration, open the engine on first use, find tenants."""
 
 from collections.abc import Mapping
+from typing import Generic, TypeVar
 
 from caching_core.assembly import Instance, acquire, release
 from caching_core.codec import BaseSerializer
@@ -11,9 +12,11 @@ from caching_core.events import TenantRejected
 from caching_core.runtime import Mutex
 from caching_core.tenancy import TenantPolicy, check_namespace
 
+H = TypeVar("H")
 
-class OpenedManager:
-    """The common part of CacheManager and SyncCacheManager: all of it synchronous and thread-safe."""
+
+class OpenedManager(Generic[H]):
+    """The common part of CacheManager and SyncCacheManager, whose handles are ``H``: all of it synchronous and thread-safe."""
 
     requires_tenant = False
 
@@ -25,6 +28,8 @@ class OpenedManager:
         self._mutex = Mutex()
         self._instance: Instance | None = None
         self._is_closed = False
+        self._handles: dict[tuple[str, str], H] = {}
+        self._explicit: dict[tuple[str, str | None], H] = {}
 
     @property
     def config(self) -> CacheConfig:
@@ -35,6 +40,30 @@ class OpenedManager:
         """Show the namespace and whether the cache is open; no secrets."""
         state = "closed" if self._is_closed else "open" if self._instance is not None else "not opened"
         return f"<{type(self).__name__} {self._config.namespace!r} {state}>"
+
+    def tenant(self, tenant_id: str | None = None, *, namespace: str | None = None) -> H:
+        """Return the handle of a tenant (the current one, or ``main``, if left out) and namespace (the configured one).
+
+        Raises TenantUnknown, QuotaExceeded (too many tenants in this process), KeyInvalid for a bad namespace.
+        """
+        if tenant_id is not None:
+            try:
+                handle = self._explicit.get((tenant_id, namespace))
+            except TypeError:  # no text at all: refused below, with its reason
+                handle = None
+            if handle is not None:
+                return handle
+        where = self._decide(tenant_id, namespace)
+        handle = self._handles.get(where)
+        if handle is None:
+            handle = self._handles.setdefault(where, self._bind(self._opened(), *where))
+        if tenant_id is not None:
+            self._explicit[tenant_id, namespace] = handle
+        return handle
+
+    def _bind(self, instance: Instance, tenant: str, namespace: str) -> H:
+        """Make the handle; each manager gives it its own engine."""
+        raise NotImplementedError
 
     def register_strategy(self, name: str, strategy: CustomStrategy) -> None:
         """Make a strategy known under a name, for ``strategy=`` of calls, policies and the settings. Replaces an older one."""
@@ -70,6 +99,8 @@ class OpenedManager:
         self._opened()
 
     def _close(self) -> None:
+        self._handles.clear()
+        self._explicit.clear()
         with self._mutex:
             instance, self._instance = self._instance, None
             self._is_closed = True

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from caching_core.config import CacheConfig
+from caching_core.assembly import Instance
 from caching_core.engine import Explanation, WriteOptions
 from caching_core.insight import CacheStats
 from caching_core.manager import OpenedManager
@@ -13,7 +13,7 @@ from caching_core.sync._handle import SyncTenantCache
 from caching_core.types import UNSET, Invalidated, Unset
 
 
-class SyncCacheManager(OpenedManager):
+class SyncCacheManager(OpenedManager[SyncTenantCache]):
     """The cache for blocking callers: threads, Django, scripts; made from a mapping, a CacheConfig or nothing.
 
     The mapping holds flat keys, groups, or both. The cache is opened on first use or by ``start()``;
@@ -22,11 +22,6 @@ class SyncCacheManager(OpenedManager):
     ``tenant(id)`` gives a bound handle, the fast way; the verbs here take ``tenant_id`` per call and are the handle's otherwise.
     """
 
-    def __init__(self, config: Mapping[str, object] | CacheConfig | None = None) -> None:
-        super().__init__(config)
-        self._handles: dict[tuple[str, str], SyncTenantCache] = {}
-        self._explicit: dict[tuple[str, str | None], SyncTenantCache] = {}
-
     def start(self) -> Self:
         """Open the cache now instead of at the first call. Raises ConfigInvalid, KeyUnavailable."""
         self._reopen()
@@ -34,8 +29,6 @@ class SyncCacheManager(OpenedManager):
 
     def close(self) -> None:
         """Give back what the cache holds: threads, connections, memory. The last of equal managers closes the engine."""
-        self._handles.clear()
-        self._explicit.clear()
         self._close()
 
     def __enter__(self) -> Self:
@@ -46,25 +39,8 @@ class SyncCacheManager(OpenedManager):
         """Close the cache."""
         self.close()
 
-    def tenant(self, tenant_id: str | None = None, *, namespace: str | None = None) -> SyncTenantCache:
-        """Return the handle of a tenant (the current one, or ``main``, if left out) and namespace (the configured one).
-
-        Raises TenantUnknown, QuotaExceeded (too many tenants in this process), KeyInvalid for a bad namespace.
-        """
-        if tenant_id is not None:
-            try:
-                handle = self._explicit.get((tenant_id, namespace))
-            except TypeError:  # no text at all: refused below, with its reason
-                handle = None
-            if handle is not None:
-                return handle
-        where = self._decide(tenant_id, namespace)
-        handle = self._handles.get(where)
-        if handle is None:
-            handle = self._handles.setdefault(where, SyncTenantCache(self._opened().blocking, *where))
-        if tenant_id is not None:
-            self._explicit[tenant_id, namespace] = handle
-        return handle
+    def _bind(self, instance: Instance, tenant: str, namespace: str) -> SyncTenantCache:
+        return SyncTenantCache(instance.blocking, tenant, namespace)
 
     def get(self, key: str, default: Any = None, *, tenant_id: str | None = None, namespace: str | None = None) -> Any:
         """Return the value under ``key``, or ``default``."""
