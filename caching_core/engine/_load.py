@@ -175,8 +175,7 @@ class Loader:
         ledger: LedgerCopy,
         now_ms: int,
     ) -> Any:
-        store, state = self._store, self._state
-        assert store is not None  # noqa: S101 -- for the type checker: the caller asked
+        state = self._state
         assert scope.names is not None  # noqa: S101 -- bound by the caller
         name, stored_key = scope.names.of(key)
         entry.version = state.stamps.version_no()
@@ -194,16 +193,21 @@ class Loader:
             )  # fmt: skip
             # Lifetimes count from the start of the load: what was read then is that old now.
             expires = None if life.hard_ms is None else now_ms + life.hard_ms
-            try:
-                filled = (await store.mutate([Put(name, frame, expires, token=token)])).done[0]
-            except TierUnavailable:
-                scope.counts.unavailable += 1
+            filled = await self._put(scope, Put(name, frame, expires, token=token))
             scope.counts.fills_refused += not filled
             self._keep(scope, key, entry, flight, value, packed, life, since=began, flags=loading.flags)
             return value
         finally:
             if not filled:
                 await self._release(name, token)
+
+    async def _put(self, scope: Scope, put: Put) -> bool:
+        assert self._store is not None  # noqa: S101 -- for the type checker: the caller asked
+        try:
+            return (await self._store.mutate([put])).done[0]
+        except TierUnavailable:
+            scope.counts.unavailable += 1
+            return False
 
     async def _release(self, name: str, token: bytes) -> None:
         assert self._store is not None  # noqa: S101 -- for the type checker: the caller asked
