@@ -28,6 +28,7 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection, int], T]
 
 _FEWEST_ATTEMPTS: Final = 8
+_INSISTENCE_SECONDS: Final = 2.0
 _FIRST_PAUSE: Final = 0.000_05
 _LONGEST_PAUSE: Final = 0.000_5
 _MOST_REPAIRS: Final = 2
@@ -173,8 +174,12 @@ class Access:
 
         return await self._patiently(lambda: self.current_pool().lend(step))
 
-    async def write(self, work: Work[T]) -> T:
-        """Run ``work`` in one write transaction; everything it did happens, or nothing."""
+    async def write(self, work: Work[T], *, is_insistent: bool = False) -> T:
+        """Run ``work`` in one write transaction; everything it did happens, or nothing.
+
+        With ``is_insistent`` the deadline begins anew, for two seconds at most, while others are seen to commit: a
+        queue of writers is no reason to give up what is stored, a writer that hangs is.
+        """
 
         def step(connection: sqlite3.Connection) -> T:
             connection.execute("BEGIN IMMEDIATE")
@@ -182,7 +187,7 @@ class Access:
             connection.execute("COMMIT")
             return result
 
-        return await self._patiently(lambda: self._alone(step))
+        return await self._patiently(lambda: self._alone(step), is_insistent=is_insistent)
 
     async def alone(self, work: Work[T]) -> T:
         """Run ``work`` outside a transaction, while no other thread of this process writes."""
@@ -196,9 +201,10 @@ class Access:
         finally:
             self.writing.release()
 
-    async def _patiently(self, attempt: Callable[[], T]) -> T:
-        until = 0.0
+    async def _patiently(self, attempt: Callable[[], T], *, is_insistent: bool = False) -> T:
+        until = at_last = 0.0
         attempts = repairs = 0
+        seen = (0, 0)
         while True:
             generation = self.current()
             try:
@@ -214,13 +220,27 @@ class Access:
                 if failure is not Failure.BUSY:
                     raise self._unavailable(error) from error
                 now = self._runtime.now()
-                until = until or now + self._deadline
+                if not attempts:
+                    until, at_last, seen = now + self._deadline, now + _INSISTENCE_SECONDS, self._last_commit()
                 attempts += 1
                 if now >= until and attempts >= _FEWEST_ATTEMPTS:
+                    before, seen = seen, self._last_commit()
+                    if is_insistent and now < at_last and seen != before:
+                        until = now + self._deadline
+                        continue
                     raise DeadlineExceeded(
                         f"the disk store's file was locked for {self._deadline:g} s; a process that writes to it hangs, or the disk is slow"
                     ) from error
             await self._runtime.sleep(self._pause(attempts))
+
+    def _last_commit(self) -> tuple[int, int]:
+        """Return length and time of the write-ahead log: one of them moves when anybody commits."""
+        pool = self.pool
+        try:
+            status = None if pool is None else Path(f"{pool.path}-wal").stat()
+        except OSError:
+            status = None
+        return (0, 0) if status is None else (status.st_size, status.st_mtime_ns)
 
     def _pause(self, attempts: int) -> float:
         return min(_FIRST_PAUSE * attempts, _LONGEST_PAUSE) * (0.5 + self._rand(1)[0] / 512)

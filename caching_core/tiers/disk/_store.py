@@ -217,10 +217,11 @@ class DiskStore:
                 self._relieve_in_time(connection, bytes_put)
             return Changed(done, now)
 
+        must_not_be_lost = bool(ledger) or any(map(_must_not_be_lost, entries))
         try:
-            return await self._access.write(apply)
+            return await self._access.write(apply, is_insistent=must_not_be_lost)
         except TierUnavailable as error:
-            if self._access.closed or not (ledger or any(map(_must_not_be_lost, entries))):
+            if self._access.closed or not must_not_be_lost:
                 raise
             self._access.void(generation, f"an invalidation could not be written: {error}")
             return Changed([_must_not_be_lost(entry) for entry in entries], self._now_ms())
