@@ -132,8 +132,7 @@ class Instance:
 
     def _drop_all(self) -> None:
         self.state.drop_all()
-        for handle in list(self.state.handles):
-            handle.bind_view()
+        self.state.bind_views()
 
     def clear_all(self) -> None:
         """Invalidate everything of every tenant, on all levels, in one step. Raises AuditUnavailable: then nothing was done."""

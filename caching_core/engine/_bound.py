@@ -19,8 +19,8 @@ class BoundHandle:
         self._scope = engine.state.scope(tenant, namespace)
         self._reader = engine.read
         self._entries = self._scope.entries
+        engine.state.handles.add(self)  # before the view is taken: one that is replaced meanwhile is then taken again
         self._view = engine.state.stamps.view
-        engine.state.handles.add(self)
 
     @property
     def tenant(self) -> str:

@@ -202,6 +202,17 @@ class EngineState:
             self.memory.clear()
         self.ledgers.clear()
 
+    def bind_views(self) -> None:
+        """Let every handle take the stamp table that is current now."""
+        while True:
+            try:
+                handles = list(self.handles)
+                break
+            except RuntimeError:  # another thread bound one while this one looked through them
+                continue
+        for handle in handles:
+            handle.bind_view()
+
     def after_fork(self) -> None:
         """Make the child's own locks and numbers; L1 and the stamp table are kept."""
         self._mutex = Mutex()
