@@ -1,6 +1,8 @@
 """The tree of commands."""
 
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
 
 import typer
 
@@ -36,7 +38,9 @@ def build_app() -> typer.Typer:
         help="Look at a cache, change it, prove that it works, measure it. Exit codes: 0 fine, 1 a finding, 2 wrong usage.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback()(_root)
     for name, command in _COMMANDS:
         app.command(name)(guarded(command))
     audit = typer.Typer(help="Prove and read the audit log.", no_args_is_help=True)
@@ -44,3 +48,24 @@ def build_app() -> typer.Typer:
         audit.command(name)(guarded(command))
     app.add_typer(audit, name="audit")
     return app
+
+
+def _root(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=lambda asked: _tell_version() if asked else None, is_eager=True, help="Show the release and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+def _tell_version() -> None:
+    try:
+        release = version("caching-suite")
+    except PackageNotFoundError:
+        release = "of a checkout that is not installed"
+    typer.echo(f"caching-suite {release}")
+    raise typer.Exit

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from caching_core.cli._options import ConfigFile, Directory, DryRun, Json, Namespace, Tenant
-from caching_core.cli._output import FINDING, FINE, Output, json_ready, shown
+from caching_core.cli._options import ConfigFile, Directory, DryRun, Json, Key, Namespace, Tenant
+from caching_core.cli._output import FINDING, FINE, Output, json_ready
 from caching_core.cli._session import Session
 from caching_core.errors import ValueNotKept
 from caching_core.tenancy import check_tags, check_ttl
@@ -15,7 +15,7 @@ from caching_core.types import MISSING, UNSET, Unset
 
 
 def get(
-    key: Annotated[str, typer.Argument(help="The key.", show_default=False)],
+    key: Key,
     *,
     directory: Directory = None,
     namespace: Namespace = None,
@@ -35,13 +35,13 @@ def get(
     elif isinstance(value, bytes) and not output.console.is_terminal:
         sys.stdout.buffer.write(value)
     else:
-        output.line(value if isinstance(value, str) else shown(value))
+        output.line(value if isinstance(value, str) else json.dumps(json_ready(value), ensure_ascii=False))
     return FINE if found else FINDING
 
 
 def set_value(
-    key: Annotated[str, typer.Argument(help="The key.", show_default=False)],
-    value: Annotated[str, typer.Argument(help="The value, as text.", show_default=False)],
+    key: Key,
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="The value, as text.", show_default=False)],
     *,
     json_value: Annotated[bool, typer.Option("--json-value", help="VALUE is JSON.")] = False,
     ttl: Annotated[float | None, typer.Option("--ttl", help="Lifetime in seconds.", show_default="the configured one")] = None,
@@ -75,7 +75,7 @@ def set_value(
 
 
 def delete(
-    keys: Annotated[list[str], typer.Argument(help="The keys.", show_default=False)],
+    keys: Annotated[list[str], typer.Argument(metavar="KEYS", help="The keys.", show_default=False)],
     *,
     directory: Directory = None,
     namespace: Namespace = None,
@@ -99,7 +99,7 @@ def delete(
 
 
 def inspect(
-    key: Annotated[str, typer.Argument(help="The key.", show_default=False)],
+    key: Key,
     *,
     directory: Directory = None,
     namespace: Namespace = None,
@@ -111,7 +111,10 @@ def inspect(
     output = Output(as_json=as_json)
     with Session(directory, namespace, tenant, config).handle() as handle:
         explanation = handle.explain(key).as_dict()
-    output.pairs(f"Entry {key}", {name: json_ready(value) for name, value in explanation.items()})
+    figures = {name: json_ready(value) for name, value in explanation.items()}
+    if not as_json:
+        figures["version_no"] = str(explanation["version_no"] or "-")  # a name, not an amount: no thousands
+    output.pairs(f"Entry {key}", figures)
     return FINE
 
 

@@ -13,7 +13,7 @@ from caching_core.types import Invalidated
 
 
 def invalidate(
-    tags: Annotated[list[str], typer.Argument(help="The tags.", show_default=False)],
+    tags: Annotated[list[str], typer.Argument(metavar="TAGS", help="The tags.", show_default=False)],
     *,
     directory: Directory = None,
     namespace: Namespace = None,

@@ -1,4 +1,4 @@
-"""The options that commands share, declared once."""
+"""The arguments and options that commands share, declared once."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +7,7 @@ import typer
 
 _WHICH = "Which cache"
 
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The key.", show_default=False)]
 Directory = Annotated[
     Path | None,
     typer.Option(

@@ -25,7 +25,7 @@ _ROOM_PER_ENTRY = 4096
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="A *.keys or *.csv trace, plain or .xz.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A *.keys or *.csv trace, plain or .xz.", show_default=False)],
     *,
     l1_entries: Annotated[int | None, typer.Option("--l1-entries", min=1, help="Entries that L1 may hold.", show_default=False)] = None,
     l1_bytes: Annotated[int | None, typer.Option("--l1-bytes", min=1, help="Bytes that L1 may hold.", show_default=False)] = None,

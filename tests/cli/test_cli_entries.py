@@ -19,9 +19,11 @@ def test_a_miss_exits_1_and_says_so_on_stderr(caching):
     assert as_json.data == {"key": "nothing", "found": False, "type": None, "value": None}
 
 
-@pytest.mark.parametrize("text", ["null", "false", "0", '""', "[1, 2.5]", '{"a": {"b": ["ü"]}}'])
+@pytest.mark.parametrize("text", ["null", "false", "0", "1234567", '""', "[1, 2.5]", '{"a": {"b": ["ü"]}}'])
 def test_json_values_come_back_equal(caching, text):
     assert caching("set", "k", text, "--json-value").code == 0
+    if not text.startswith('"'):
+        assert caching("get", "k").out == text + "\n"
     got = caching("get", "k", "--json")
     assert got.code == 0
     assert got.data["value"] == json.loads(text)
@@ -160,3 +162,10 @@ def test_a_secret_never_reaches_the_output(caching, tmp_path):
     refused = caching("get", "k", "--config", "a.json")
     assert refused.code == 2
     assert secret not in refused.err + refused.out
+
+
+@pytest.mark.parametrize("word", ["-h", "--help", "--version"])
+def test_what_stands_before_a_command(caching, word):
+    told = caching(word)
+    assert told.code == 0
+    assert ("caching-suite" if word == "--version" else "benchmark") in told.out
