@@ -50,22 +50,19 @@ def build_app() -> typer.Typer:
     return app
 
 
-def _root(
-    *,
-    _version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=lambda asked: _tell_version() if asked else None, is_eager=True, help="Show the release and exit."
-        ),
-    ] = False,
-) -> None:
-    """Take the options that stand before a command."""
-
-
-def _tell_version() -> None:
+def _tell_version(asked: bool) -> None:  # noqa: FBT001 -- typer calls it so
+    if not asked:
+        return
     try:
         release = version("caching-suite")
     except PackageNotFoundError:
         release = "of a checkout that is not installed"
     typer.echo(f"caching-suite {release}")
     raise typer.Exit
+
+
+def _root(
+    *,
+    _version: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the release and exit.")] = False,
+) -> None:
+    """Take the options that stand before a command."""
