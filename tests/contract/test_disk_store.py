@@ -1,25 +1,10 @@
 """The disk tier passes the contract of a store."""
 
-import asyncio
-import time
 from pathlib import Path
 
+from caching_core.runtime import BlockingRuntime, LoopRuntime
 from caching_core.testing import ManualClock, StoreContract, World
 from caching_core.tiers.disk import DiskStore
-
-
-class BlockingRuntime:
-    now = staticmethod(time.monotonic)
-
-    async def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)  # noqa: ASYNC251  the blocking world blocks
-
-
-class LoopRuntime:
-    now = staticmethod(time.monotonic)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class OneGeneration:

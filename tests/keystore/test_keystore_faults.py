@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import resource
-import secrets
 import signal
 import sqlite3
 import threading
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from caching_core.crypto import KeyRow, KeyState
 from caching_core.errors import KeyUnavailable
 from caching_core.keystore import SqliteKeyStore
 from caching_core.runtime._run import run_sync
@@ -20,30 +18,8 @@ FORK = multiprocessing.get_context("fork")
 SPAWN = multiprocessing.get_context("spawn")
 
 
-def row(state: KeyState = KeyState.PRIMARY, *, key_id: bytes | None = None, wrapped: bytes | None = None) -> KeyRow:
-    return KeyRow(
-        key_id=key_id or secrets.token_bytes(16),
-        state=state,
-        wrapped=wrapped or secrets.token_bytes(60),
-        kek_id=b"kek-1",
-        created_ms=1_700_000_000_000,
-    )
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "keys.db"
-
-
-@pytest.fixture
-def store(path: Path):
-    opened = SqliteKeyStore(path)
-    yield opened
-    opened.close()
-
-
 @pytest.mark.parametrize("damage", ["empty", "header", "tail", "foreign", "pages"])
-def test_a_damaged_file_is_reported_and_left_alone(store, path, damage):
+def test_a_damaged_file_is_reported_and_left_alone(store, path, damage, row):
     for number in range(40):
         run_sync(store.create(f"tenant-{number}", row()))
     store.close()
@@ -70,7 +46,7 @@ def test_a_damaged_file_is_reported_and_left_alone(store, path, damage):
     assert path.read_bytes() == before
 
 
-def test_damage_that_the_asked_for_rows_do_not_touch_is_reported_too(path):
+def test_damage_that_the_asked_for_rows_do_not_touch_is_reported_too(path, row):
     store = SqliteKeyStore(path)
     marker = b"MARKER" * 10
     for number in range(150):
@@ -83,7 +59,7 @@ def test_damage_that_the_asked_for_rows_do_not_touch_is_reported_too(path):
         run_sync(store.load("tenant-0"))
 
 
-def test_a_newer_format_is_not_touched(store, path):
+def test_a_newer_format_is_not_touched(store, path, row):
     run_sync(store.create("acme", row()))
     store.close()
     with sqlite3.connect(path) as other:
@@ -93,7 +69,7 @@ def test_a_newer_format_is_not_touched(store, path):
         run_sync(store.load("acme"))
 
 
-def test_drafts_of_killed_builders_are_cleared_away(path):
+def test_drafts_of_killed_builders_are_cleared_away(path, row):
     path.parent.mkdir(mode=0o700)
     draft = path.with_name(".keys.db.new-0011")
     draft.touch(0o600)
@@ -101,7 +77,7 @@ def test_drafts_of_killed_builders_are_cleared_away(path):
     assert not draft.exists()
 
 
-def test_a_held_lock_is_named(path):
+def test_a_held_lock_is_named(path, row):
     store = SqliteKeyStore(path, busy_timeout=0)
     run_sync(store.create("acme", row()))
     with sqlite3.connect(path, isolation_level=None) as other:
@@ -125,7 +101,7 @@ def _in_child(body) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_a_full_disk_is_named_and_nothing_is_half_written(store, path):
+def test_a_full_disk_is_named_and_nothing_is_half_written(store, path, row):
     first = row()
     run_sync(store.create("acme", first))
     size = path.stat().st_size
@@ -141,7 +117,7 @@ def test_a_full_disk_is_named_and_nothing_is_half_written(store, path):
 
 
 @pytest.mark.parametrize("read_only", ["directory", "file"])
-def test_what_cannot_be_written_can_be_read(path, read_only):
+def test_what_cannot_be_written_can_be_read(path, read_only, row):
     first = row()
 
     def body() -> None:
@@ -178,15 +154,15 @@ def _reachable(path: Path) -> None:
                 parent.chmod(0o755)
 
 
-def _race(path: Path, barrier, answers) -> None:
+def _race(path: Path, barrier, rows, answers) -> None:
     store = SqliteKeyStore(path)
     barrier.wait(30)
-    answers.put([run_sync(store.create(f"tenant-{number}", row())).key_id for number in range(20)])
+    answers.put([run_sync(store.create(f"tenant-{number}", mine)).key_id for number, mine in enumerate(rows)])
 
 
-def test_eight_processes_agree_on_every_key(path):
+def test_eight_processes_agree_on_every_key(path, row):
     barrier, answers = SPAWN.Barrier(8), SPAWN.Queue()
-    workers = [SPAWN.Process(target=_race, args=(path, barrier, answers)) for _ in range(8)]
+    workers = [SPAWN.Process(target=_race, args=(path, barrier, [row() for _ in range(20)], answers)) for _ in range(8)]
     for worker in workers:
         worker.start()
     got = [answers.get(timeout=60) for _ in workers]
@@ -197,7 +173,7 @@ def test_eight_processes_agree_on_every_key(path):
     assert not list(path.parent.glob(".*"))
 
 
-def test_threads_share_one_store(store):
+def test_threads_share_one_store(store, row):
     barrier = threading.Barrier(16)
     got = []
 
@@ -214,7 +190,7 @@ def test_threads_share_one_store(store):
     assert len(set(got)) == 1
 
 
-def test_a_store_goes_on_on_both_sides_of_a_fork(store):
+def test_a_store_goes_on_on_both_sides_of_a_fork(store, row):
     first = row()
     run_sync(store.create("acme", first))
 
@@ -227,7 +203,7 @@ def test_a_store_goes_on_on_both_sides_of_a_fork(store):
     assert run_sync(store.names()) == ["acme", "from-child", "from-parent"]
 
 
-def test_a_fork_waits_for_the_transaction_of_another_thread(store):
+def test_a_fork_waits_for_the_transaction_of_another_thread(store, row):
     run_sync(store.create("acme", row()))
     inside, go_on = threading.Event(), threading.Event()
 
@@ -251,7 +227,7 @@ def test_a_fork_waits_for_the_transaction_of_another_thread(store):
     assert run_sync(store.names()) == ["acme", "from-child"]
 
 
-def _write_until_killed(path: Path, started) -> None:
+def _write_until_killed(path: Path, started, row) -> None:
     store = SqliteKeyStore(path)
     started.set()
     number = 0
@@ -264,11 +240,11 @@ def _write_until_killed(path: Path, started) -> None:
 
 
 @pytest.mark.parametrize("rounds", [12, pytest.param(200, marks=pytest.mark.faults)])
-def test_a_killed_writer_leaves_a_sound_file(path, rounds):
+def test_a_killed_writer_leaves_a_sound_file(path, rounds, row):
     store = SqliteKeyStore(path)
     for seed in range(rounds):
         started = FORK.Event()
-        worker = FORK.Process(target=_write_until_killed, args=(path, started))
+        worker = FORK.Process(target=_write_until_killed, args=(path, started, row))
         worker.start()
         assert started.wait(30)
         worker.join(0.002 * (seed % 10))

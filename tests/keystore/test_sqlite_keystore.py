@@ -1,44 +1,20 @@
 """The SQLite keystore: one winner, no revival, no silent replacement, nobody else's files."""
 
 import os
-import secrets
 import shutil
 import stat
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caching_core.crypto import KeyRow, KeyState
+from caching_core.crypto import KeyState
 from caching_core.errors import ConfigInvalid, KeyUnavailable
 from caching_core.keystore import SqliteKeyStore
 from caching_core.runtime._run import run_sync
 
 
-def row(state: KeyState = KeyState.PRIMARY, *, key_id: bytes | None = None, wrapped: bytes | None = None) -> KeyRow:
-    return KeyRow(
-        key_id=key_id or secrets.token_bytes(16),
-        state=state,
-        wrapped=wrapped or secrets.token_bytes(60),
-        kek_id=b"kek-1",
-        created_ms=1_700_000_000_000,
-    )
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "keys.db"
-
-
-@pytest.fixture
-def store(path: Path):
-    opened = SqliteKeyStore(path)
-    yield opened
-    opened.close()
-
-
-def test_a_row_comes_back_as_it_was(store):
+def test_a_row_comes_back_as_it_was(store, row):
     first = row()
     assert run_sync(store.load("acme")) == []
     assert run_sync(store.create("acme", first)) == first
@@ -47,14 +23,14 @@ def test_a_row_comes_back_as_it_was(store):
     assert run_sync(store.names()) == ["acme"]
 
 
-def test_the_first_writer_wins_and_its_row_is_returned(store):
+def test_the_first_writer_wins_and_its_row_is_returned(store, row):
     first, second = row(), row()
     run_sync(store.create("acme", first))
     assert run_sync(store.create("acme", second)) == first
     assert run_sync(store.load("acme")) == [first]
 
 
-def test_a_staged_row_stands_beside_the_primary_once(store):
+def test_a_staged_row_stands_beside_the_primary_once(store, row):
     first, staged = row(), row(KeyState.STAGED)
     run_sync(store.create("acme", first))
     assert run_sync(store.create("acme", staged)) == staged
@@ -62,7 +38,7 @@ def test_a_staged_row_stands_beside_the_primary_once(store):
     assert run_sync(store.load("acme")) == [first, staged]
 
 
-def test_promotion_moves_the_primary_aside(store):
+def test_promotion_moves_the_primary_aside(store, row):
     first, staged = row(), row(KeyState.STAGED)
     run_sync(store.create("acme", first))
     run_sync(store.create("acme", staged))
@@ -70,20 +46,20 @@ def test_promotion_moves_the_primary_aside(store):
     assert {r.key_id: r.state for r in run_sync(store.load("acme"))} == {first.key_id: KeyState.ENABLED, staged.key_id: KeyState.PRIMARY}
 
 
-def test_a_disabled_key_is_not_replaced_behind_the_operators_back(store):
+def test_a_disabled_key_is_not_replaced_behind_the_operators_back(store, row):
     first = row()
     run_sync(store.create("acme", first))
     run_sync(store.set_state("acme", first.key_id, KeyState.DISABLED))
     assert run_sync(store.create("acme", row())).state is KeyState.DISABLED
 
 
-def test_the_state_of_an_unknown_key_cannot_be_set(store):
+def test_the_state_of_an_unknown_key_cannot_be_set(store, row):
     run_sync(store.create("acme", row()))
     with pytest.raises(KeyUnavailable, match="no key"):
         run_sync(store.set_state("acme", b"x" * 16, KeyState.PRIMARY))
 
 
-def test_destroying_leaves_no_copy_of_the_wrapped_bytes(store, path):
+def test_destroying_leaves_no_copy_of_the_wrapped_bytes(store, path, row):
     marker = b"MARKER" * 10
     run_sync(store.create("acme", row(wrapped=marker)))
     assert marker in path.read_bytes()
@@ -94,7 +70,7 @@ def test_destroying_leaves_no_copy_of_the_wrapped_bytes(store, path):
     assert run_sync(store.names()) == []
 
 
-def test_after_destruction_a_new_generation_begins_and_the_old_key_cannot_return(store):
+def test_after_destruction_a_new_generation_begins_and_the_old_key_cannot_return(store, row):
     first, second = row(), row()
     run_sync(store.create("acme", first))
     assert run_sync(store.destroy("acme")) == [first.key_id]
@@ -105,7 +81,7 @@ def test_after_destruction_a_new_generation_begins_and_the_old_key_cannot_return
     assert run_sync(store.tombstones()) == {first.key_id}
 
 
-def test_one_key_can_be_destroyed_alone(store):
+def test_one_key_can_be_destroyed_alone(store, row):
     first, staged = row(), row(KeyState.STAGED)
     run_sync(store.create("acme", first))
     run_sync(store.create("acme", staged))
@@ -115,7 +91,7 @@ def test_one_key_can_be_destroyed_alone(store):
         run_sync(store.set_state("acme", staged.key_id, KeyState.PRIMARY))
 
 
-def test_an_older_copy_of_the_file_does_not_revive_a_key(store, path, tmp_path):
+def test_an_older_copy_of_the_file_does_not_revive_a_key(store, path, tmp_path, row):
     first = row()
     run_sync(store.create("acme", first))
     shutil.copy2(path, tmp_path / "backup")
@@ -130,7 +106,7 @@ def test_an_older_copy_of_the_file_does_not_revive_a_key(store, path, tmp_path):
     assert run_sync(store.generation("acme")) == 2
 
 
-def test_ids_buried_from_elsewhere_are_refused(store):
+def test_ids_buried_from_elsewhere_are_refused(store, row):
     first = row()
     run_sync(store.create("acme", first))
     run_sync(store.bury([first.key_id, b"y" * 16]))
@@ -139,7 +115,7 @@ def test_ids_buried_from_elsewhere_are_refused(store):
         run_sync(store.create("beta", row(key_id=b"y" * 16)))
 
 
-def test_a_torn_last_line_of_the_list_is_dropped_and_a_damaged_one_is_reported(store, path):
+def test_a_torn_last_line_of_the_list_is_dropped_and_a_damaged_one_is_reported(store, path, row):
     first = row()
     run_sync(store.create("acme", first))
     listed = path.with_name("keys.db.destroyed")
@@ -152,7 +128,7 @@ def test_a_torn_last_line_of_the_list_is_dropped_and_a_damaged_one_is_reported(s
         run_sync(store.names())
 
 
-def test_files_are_for_the_owner_only(store, path):
+def test_files_are_for_the_owner_only(store, path, row):
     run_sync(store.create("acme", row()))
     run_sync(store.destroy("acme"))
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -169,7 +145,7 @@ def test_a_directory_open_to_others_is_refused(path, mode):
     assert not path.exists()
 
 
-def test_a_file_open_to_others_is_refused(store, path):
+def test_a_file_open_to_others_is_refused(store, path, row):
     run_sync(store.create("acme", row()))
     store.close()
     path.chmod(0o640)
@@ -178,7 +154,7 @@ def test_a_file_open_to_others_is_refused(store, path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_foreign_owner_is_refused(store, path):
+def test_a_foreign_owner_is_refused(store, path, row):
     run_sync(store.create("acme", row()))
     store.close()
     os.chown(path, 4242, -1)
@@ -190,7 +166,7 @@ def test_a_foreign_owner_is_refused(store, path):
         run_sync(store.load("acme"))
 
 
-def test_links_are_refused(store, path, tmp_path):
+def test_links_are_refused(store, path, tmp_path, row):
     run_sync(store.create("acme", row()))
     store.close()
     link = tmp_path / "link"
@@ -218,7 +194,7 @@ def test_links_are_refused(store, path, tmp_path):
         max_size=20,
     )
 )
-def test_any_history_keeps_one_primary_and_no_destroyed_key(tmp_path_factory, steps):
+def test_any_history_keeps_one_primary_and_no_destroyed_key(tmp_path_factory, steps, row):
     store = SqliteKeyStore(tmp_path_factory.mktemp("history") / "state" / "keys.db")
     gone: set[bytes] = set()
     for verb, name in steps:

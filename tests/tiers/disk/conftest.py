@@ -1,6 +1,5 @@
-"""Stands for what the disk tier is given: a runtime of each world and a generation shared through a file."""
+"""What the disk tier is given: a runtime of each world, and what stands for a generation, shared through a file."""
 
-import asyncio
 import os
 import time
 import traceback
@@ -9,25 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from caching_core.runtime import BlockingRuntime, LoopRuntime
 from caching_core.tiers.disk import DiskEvent, DiskStore
-
-
-class BlockingWorld:
-    """Runtime of a blocking caller, as far as a store needs one."""
-
-    now = staticmethod(time.monotonic)
-
-    async def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)  # noqa: ASYNC251  the blocking world blocks
-
-
-class LoopWorld:
-    """Runtime of a task on an event loop, as far as a store needs one."""
-
-    now = staticmethod(time.monotonic)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class LinkGeneration:
@@ -73,7 +55,7 @@ class Bench:
             "now_ms": lambda: time.monotonic_ns() // 1_000_000,
             "on_event": self.events.append,
         } | options
-        runtime = BlockingWorld() if world == "blocking" else LoopWorld()
+        runtime = BlockingRuntime() if world == "blocking" else LoopRuntime()
         store = DiskStore(self.directory, generation=self.generation, runtime=runtime, **settings)
         self._stores.append(store)
         return store
