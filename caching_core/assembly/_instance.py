@@ -191,6 +191,7 @@ class Instance:
 def _options(config: CacheConfig) -> EngineOptions:
     return EngineOptions(
         default_ttl=config.default_ttl,
+        is_plain=not config.crypto.enabled and config.cache_levels > 1 and config.l2.enabled,
         strategy=config.strategy,
         strict=config.strict,
         read_only=config.read_only,

@@ -127,6 +127,19 @@ class Codec:
         """Raise Refused where a class is unknown here or has another shape."""
         self._book.check(schema)
 
+    def require(self, serializer: str | None) -> None:
+        """Raise ConfigInvalid for a serialiser that ``pack`` would not know."""
+        name = self._default if serializer is None else serializer
+        if name not in ("msgpack", "json"):
+            self._user(name)
+
+    def _user(self, name: str) -> BaseSerializer:
+        user = self._users.get(name)
+        if user is None:
+            known = ", ".join([*BUILT_IN, *self._users])
+            raise ConfigInvalid(f"no serializer is called {name!r}; known are {known}")
+        return user
+
     def pack(self, value: Any, *, serializer: str | None = None) -> Packed:
         """Serialise. ValueNotKept where it would not come back equal, ValueTooLarge above ``max_value_bytes``."""
         name = self._default if serializer is None else serializer
@@ -191,10 +204,7 @@ class Codec:
         raise TypeError
 
     def _pack_user(self, value: Any, name: str) -> bytes:
-        user = self._users.get(name)
-        if user is None:
-            known = ", ".join([*BUILT_IN, *self._users])
-            raise ConfigInvalid(f"no serializer is called {name!r}; known are {known}")
+        user = self._user(name)
         try:
             raw = user.serialize(value)
         except Exception as error:

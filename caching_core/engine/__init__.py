@@ -1,7 +1,7 @@
 """The engine: every verb once, as coroutines over ports, for blocking callers and event loops alike."""
 
 from caching_core.engine._bound import BoundHandle
-from caching_core.engine._change import Changer, Current
+from caching_core.engine._change import Changer
 from caching_core.engine._counts import Counts
 from caching_core.engine._engine import MultiLevelCache
 from caching_core.engine._explain import Explanation
@@ -20,7 +20,6 @@ __all__ = [
     "BoundHandle",
     "Changer",
     "Counts",
-    "Current",
     "CustomStrategy",
     "EngineOptions",
     "EngineState",

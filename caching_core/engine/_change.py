@@ -1,10 +1,15 @@
-"""Change in place: add, incr, touch, persist, by compare-and-swap on the stored frame's nonce."""
+"""Change in place: add, incr, touch, persist, by compare-and-swap on the stored frame's nonce.
+
+What was read is sealed again under the epoch and seq that it was read with, never under those of the moment of the
+swap: an invalidation that comes between leaves the nonce alone, and must not be undone.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from caching_core.codec import Opened, Packed, Refused
+from caching_core.codec import Opened, Refused, SerializerId
+from caching_core.coherence import Extra
 from caching_core.engine._lifetime import Lifetime
 from caching_core.engine._read import Reader, Standing
 from caching_core.engine._scope import FOREVER, EngineState, Scope
@@ -12,25 +17,43 @@ from caching_core.engine._write import Writer, Writing
 from caching_core.errors import TierUnavailable, ValueNotKept
 from caching_core.runtime import Runtime
 from caching_core.tenancy import check_key
-from caching_core.tiers import Expect, Store
+from caching_core.tiers import Delete, EntryChange, Expect, Store
+from caching_core.tiers.memory import Entry
 from caching_core.types import MISSING, Missing
 
 _MOST_TRIES: Final = 2000
 _LONGEST_PAUSE: Final = 0.01
+_NAMED: Final = frozenset({int(SerializerId.JSON), int(SerializerId.USER)})
 
 
 @dataclass(frozen=True, slots=True)
-class Current:
-    """What stands under a key before a change: ``value`` or MISSING, its lifetime from now on, tags and flags."""
+class Found:
+    """What stands under a key before a change: its value or MISSING, and where it came from."""
 
     value: Any | Missing
-    life: Lifetime
-    tags: tuple[str, ...] = ()
-    flags: int = 0
-    serializer: str | None = None
+    opened: Opened | None = None
+    entry: Entry | None = None
 
 
-Change = Callable[[Current], tuple[Any, Writing] | None]  # the value to store, or None to leave it
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to stand there: a value, and for one that stands a new lifetime (None: the one that it has).
+
+    ``writing`` says how a value is kept that stood not there before.
+    """
+
+    value: Any
+    life: Lifetime | None = None
+    writing: Writing | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether the value would be expired at once."""
+        life = self.life if self.writing is None else self.writing.life
+        return life is not None and life.is_over
+
+
+Step = Callable[[Any], Wanted | None]  # of the value that stands, or MISSING; None leaves it
 
 
 class Changer:
@@ -46,87 +69,103 @@ class Changer:
         self._writer = writer
 
     async def add(self, scope: Scope, key: str, value: Any, writing: Writing) -> bool:
-        """Store a value unless one stands there; whether it was stored."""
+        """Store a value unless one stands there; False if one does."""
         self._state.codec.pack(value, serializer=writing.serializer)  # refused before anything is read
-        return await self.change(scope, key, lambda now: (value, writing) if now.value is MISSING else None)
+        if self._state.options.disabled:
+            return True
+        return await self._change(scope, key, lambda now: Wanted(value, writing=writing) if now is MISSING else None)
 
-    async def incr(self, scope: Scope, key: str, delta: int, *, initial: int | None, life: Lifetime) -> int | None:
-        """Add ``delta`` to an integer; a missing one starts at ``initial`` with ``life``, or stays missing if that is None."""
-        if type(delta) is not int:
-            raise ValueNotKept(f"delta is a {type(delta).__name__}; incr and decr take an int")
-        result: int | None = None
+    async def incr(self, scope: Scope, key: str, delta: int, *, initial: int | None, writing: Writing) -> int | None:
+        """Add ``delta`` to an integer, whose lifetime stays; a missing one starts at ``initial``, or stays missing if that is None."""
+        for name, number in (("delta", delta), ("initial", 0 if initial is None else initial)):
+            if type(number) is not int:
+                raise ValueNotKept(f"{name} is a {type(number).__name__}; incr and decr take an int")
+        result: int | None = None if initial is None else initial + delta
+        if self._state.options.disabled:
+            return result
 
-        def step(now: Current) -> tuple[int, Writing] | None:
+        def step(now: Any) -> Wanted | None:
             nonlocal result
-            if now.value is MISSING:
-                if initial is None:
-                    result = None
-                    return None
-                result = initial + delta
-                return result, Writing(life)
-            if type(now.value) is not int:
-                raise ValueNotKept(f"the value under key {key!r} is a {type(now.value).__name__}; incr and decr need an int")
-            result = now.value + delta
-            return result, Writing(now.life, now.tags, now.flags, now.serializer)
+            if now is MISSING:
+                result = None if initial is None else initial + delta
+                return None if result is None else Wanted(result, writing=writing)
+            if type(now) is not int:
+                raise ValueNotKept(f"the value under key {key!r} is a {type(now).__name__}; incr and decr need an int")
+            result = now + delta
+            return Wanted(result)
 
-        await self.change(scope, key, step)
+        await self._change(scope, key, step)
         return result
 
     async def relive(self, scope: Scope, key: str, life: Lifetime) -> bool:
         """Give the value under ``key`` another lifetime from now on (touch, expire, persist); whether it was there."""
-
-        def step(now: Current) -> tuple[Any, Writing] | None:
-            return None if now.value is MISSING else (now.value, Writing(life, now.tags, now.flags, now.serializer))
-
-        return await self.change(scope, key, step)
+        if self._state.options.disabled:
+            return False
+        return await self._change(scope, key, lambda now: None if now is MISSING else Wanted(now, life))
 
     async def remaining(self, scope: Scope, key: str) -> Lifetime | None:
-        """Return what is left of the lifetime of the value under ``key``; None if there is no value."""
+        """Return what is left of the lifetime of the value under ``key``, in whole ms; None if there is no value."""
         key = check_key(key)
-        current, _ = await self._current(scope, key)
-        return None if current.value is MISSING else current.life
+        if self._state.options.disabled:
+            return None
+        if self._store is None:
+            found = self._in_memory(scope, key)
+            if found.entry is None:
+                return None
+            until = found.entry.until
+            return Lifetime(None, None if until == FOREVER else round((until - self._state.now()) * 1000))
+        found, _ = await self._found(scope, key)
+        if found.opened is None:
+            return None
+        now_ms = self._store.now_ms()
+        soft, hard = found.opened.soft_at_ms, found.opened.hard_at_ms
+        return Lifetime(None if soft is None else soft - now_ms, None if hard is None else hard - now_ms)
 
-    async def change(self, scope: Scope, key: str, step: Change) -> bool:
+    async def _change(self, scope: Scope, key: str, step: Step) -> bool:
         """Apply ``step`` to what stands under ``key``, again until nobody came between. Raises TierUnavailable."""
         key = check_key(key)
-        state = self._state
-        if state.options.disabled:
-            return False
         self._writer.refuse_if_read_only()
         if self._store is None:
             return self._change_in_memory(scope, key, step)
         pause = 0.0
         for _ in range(_MOST_TRIES):
-            current, expect = await self._current(scope, key)
-            wanted = step(current)
+            found, expect = await self._found(scope, key)
+            wanted = step(found.value)
             if wanted is None:
                 return False
-            value, writing = wanted
+            if wanted.is_over and expect is Expect.ABSENT:
+                return True  # stored, and expired at once
+            change = await self._sealed(scope, key, found, wanted, expect)
             try:
-                if await self._swapped(scope, key, value, writing, expect):
-                    scope.counts.sets += 1
-                    return True
+                swapped = (await self._store.mutate([change])).done[0]
             finally:
-                state.stamps.touch_key(*scope.cells.key(key))
+                self._state.stamps.touch_key(*scope.cells.key(key))
+            if swapped:
+                scope.counts.sets += 1
+                return True
             await self._runtime.sleep(pause)
             pause = min(pause + 0.0002, _LONGEST_PAUSE)
         raise TierUnavailable(
             f"key {key!r} of tenant {scope.tenant} changed {_MOST_TRIES} times while it was being changed; try again later"
         )
 
-    async def _swapped(self, scope: Scope, key: str, value: Any, writing: Writing, expect: bytes | Expect) -> bool:
-        assert self._store is not None  # noqa: S101 -- for the type checker: the caller asked
-        packed = self._state.codec.pack(value, serializer=writing.serializer)
-        job = await self._writer.sealed(scope, key, packed, writing, expect=expect)
-        return (await self._store.mutate([job])).done[0]
+    async def _sealed(self, scope: Scope, key: str, found: Found, wanted: Wanted, expect: bytes | Expect) -> EntryChange:
+        if found.opened is None:
+            writing = wanted.writing
+            assert writing is not None  # noqa: S101 -- for the type checker: a step gives one where nothing stood
+            packed = self._state.codec.pack(wanted.value, serializer=writing.serializer)
+            return await self._writer.sealed(scope, key, packed, writing, expect=expect)
+        if wanted.is_over:
+            assert scope.names is not None  # noqa: S101 -- for the type checker: bound when it was found
+            return Delete(scope.names.of(key)[0], expect)
+        serializer = found.opened.serializer_name if found.opened.serializer in _NAMED else None
+        packed = self._state.codec.pack(wanted.value, serializer=serializer)
+        return await self._writer.sealed_again(scope, key, packed, found.opened, life=wanted.life, expect=expect)
 
-    async def _current(self, scope: Scope, key: str) -> tuple[Current, bytes | Expect]:
+    async def _found(self, scope: Scope, key: str) -> tuple[Found, bytes | Expect]:
         """Return what stands under ``key`` and what a swap must expect there."""
         state, store = self._state, self._store
-        if store is None:
-            return self._in_memory(scope, key), Expect.ABSENT
-        if state.options.disabled:
-            return _NOTHING, Expect.ABSENT
+        assert store is not None  # noqa: S101 -- for the type checker: the callers asked
         entry = state.stamps.capture(scope.cells, key)
         if scope.keys_until <= state.now() or scope.names is None:
             await state.bind_keys(scope)
@@ -135,37 +174,51 @@ class Changer:
         if blob is None:
             return _NOTHING, Expect.ABSENT
         standing, opened = await self._reader.weigh(scope, key, entry, blob)
-        if standing not in _THERE or opened is None:
+        if standing is not Standing.VALID or opened is None:
             return _NOTHING, blob[57:81]
         try:
-            return self._opened(opened, store.now_ms()), blob[57:81]
+            return Found(state.codec.unpack(opened), opened), blob[57:81]
         except Refused as refused:
             self._reader.report(scope, key, refused)
             return _NOTHING, blob[57:81]
 
-    def _opened(self, opened: Opened, now_ms: int) -> Current:
-        hard = None if opened.hard_at_ms is None else max(10, opened.hard_at_ms - now_ms)
-        soft = None if opened.soft_at_ms is None else max(10, opened.soft_at_ms - now_ms)
-        return Current(self._state.codec.unpack(opened), Lifetime(soft, hard), opened.tags, opened.flags, opened.user)
-
-    def _in_memory(self, scope: Scope, key: str) -> Current:
+    def _in_memory(self, scope: Scope, key: str) -> Found:
         entry = scope.entries.get(key)
         if entry is None or not self._state.recheck(scope, key, entry):
             return _NOTHING
-        left = None if entry.until == FOREVER else max(10, round((entry.until - self._state.now()) * 1000))
-        value = entry.value if entry.thaw is None else entry.thaw(entry.value)
-        return Current(value, Lifetime(None, left), entry.extra.tags if entry.extra is not None else ())
+        return Found(entry.value if entry.thaw is None else entry.thaw(entry.value), entry=entry)
 
-    def _change_in_memory(self, scope: Scope, key: str, step: Change) -> bool:
-        with self._state.alone:
-            wanted = step(self._in_memory(scope, key))
+    def _change_in_memory(self, scope: Scope, key: str, step: Step) -> bool:
+        state, stamps = self._state, self._state.stamps
+        with state.alone:
+            found = self._in_memory(scope, key)
+            wanted = step(found.value)
             if wanted is None:
                 return False
-            value, writing = wanted
-            packed: Packed = self._state.codec.pack(value, serializer=writing.serializer)
+            packed = state.codec.pack(wanted.value, serializer=None if wanted.writing is None else wanted.writing.serializer)
             scope.counts.sets += 1
-            return self._writer.set_in_memory(scope, key, value, packed, writing)
+            old = found.entry
+            if old is None:
+                assert wanted.writing is not None  # noqa: S101 -- for the type checker: a step gives one where nothing stood
+                self._writer.put_in_memory(scope, key, wanted.value, packed, wanted.writing)
+                return True
+            cell, lane = scope.cells.key(key)
+            stamps.touch_key(cell, lane)
+            if wanted.is_over:
+                return True
+            # Its own cell as it is after this change; everything else as it was when the old value was good: a tag or
+            # namespace that is invalidated meanwhile ends the new value like the old one.
+            entry = stamps.capture(scope.cells, key)
+            entry.guard = old.guard
+            if old.extra is not None:
+                entry.mark = (entry.mark, *old.mark[1:])
+                entry.extra = Extra(old.extra.tags, tag_cells=old.extra.tag_cells, hard=old.extra.hard)
+            self._writer.finish(entry, wanted.value, packed, wanted.life)
+            if wanted.life is None:
+                entry.until = old.until
+            entry.seen = 0.0  # its first read compares all of them
+            state.put(scope, key, entry)
+            return True
 
 
-_NOTHING: Final = Current(MISSING, Lifetime(None, None))
-_THERE: Final = frozenset({Standing.VALID, Standing.STALE})
+_NOTHING: Final = Found(MISSING)

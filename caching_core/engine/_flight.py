@@ -5,11 +5,16 @@ from caching_core.tiers.memory import Entry
 
 
 class Flight:
-    """One load under way. ``entry`` is what it found, when that may be shared; ``error`` what it failed with."""
+    """One load under way. ``entry`` is what it found, when that may be shared; ``error`` what it failed with.
 
-    __slots__ = ("_ended", "_mutex", "_waiters", "entry", "error")
+    ``thread`` is the leader's. ``is_private`` once the leader knows that its value is nobody else's: it is not kept.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_ended", "_mutex", "_waiters", "entry", "error", "is_private", "thread")
+
+    def __init__(self, thread: int) -> None:
+        self.thread = thread
+        self.is_private = False
         self._mutex = Mutex()
         self._waiters: list[Waiter] = []
         self._ended = False
@@ -47,9 +52,9 @@ class Flights:
     def __init__(self) -> None:
         self._flights: dict[tuple[str, str, str], Flight] = {}
 
-    def join(self, name: tuple[str, str, str]) -> tuple[Flight, bool]:
-        """Return the flight of ``name`` and whether the caller leads it."""
-        mine = Flight()
+    def join(self, name: tuple[str, str, str], thread: int) -> tuple[Flight, bool]:
+        """Return the flight of ``name`` and whether the caller, in this thread, leads it."""
+        mine = Flight(thread)
         flight = self._flights.setdefault(name, mine)
         return flight, flight is mine
 

@@ -31,10 +31,14 @@ class Invalidator:
         scope.counts.deletes += len(keys)
         try:
             if self._store is None:
-                return Invalidated(sum(self._forget(scope, key) for key in keys))
+                with state.alone:  # no change in place comes between
+                    count = sum(self._forget(scope, key) for key in keys)
+                    state.stamps.touch_keys([scope.cells.key(key) for key in keys])
+                return Invalidated(count)
             return Invalidated(sum(await self._writer.remove(scope, keys)))
         finally:
-            state.stamps.touch_keys([scope.cells.key(key) for key in keys])
+            if self._store is not None:
+                state.stamps.touch_keys([scope.cells.key(key) for key in keys])
 
     def _forget(self, scope: Scope, key: str) -> bool:
         entry = scope.entries.get(key)

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, Final
 
-from caching_core.codec import Packed, Refused, isolate
+from caching_core.codec import Channel, Packed, Refused, isolate
 from caching_core.coherence import LedgerCopy, fields_of
 from caching_core.engine._flight import Flight
 from caching_core.engine._lifetime import Lifetime
@@ -17,6 +18,10 @@ from caching_core.runtime import Runtime
 from caching_core.tenancy import check_key
 from caching_core.tiers import Lease, Put, Store
 from caching_core.tiers.memory import Entry
+from caching_core.types import MISSING
+
+# The loads that are under way above this call: a loader that asks for its own key must not wait for itself.
+_leading: ContextVar[frozenset[tuple[str, str, str]]] = ContextVar("caching_core_leading", default=frozenset())
 
 _FIRST_POLL: Final = 0.001
 _LONGEST_POLL: Final = 0.025
@@ -51,27 +56,42 @@ class Loader:
         """
         key = check_key(key)
         state = self._state
-        if state.options.disabled:
-            return await _call(loading.loader)
         name = (scope.tenant, scope.namespace, key)
+        if state.options.disabled or name in _leading.get():
+            return await self._apart(scope, loading)
         while True:
-            flight, leads = state.flights.join(name)
+            flight, leads = state.flights.join(name, self._runtime.thread())
             if leads:
-                try:
-                    return await self._lead(scope, key, loading, flight)
-                except Exception as error:
-                    flight.error = error
-                    raise
-                finally:
-                    state.flights.leave(name, flight)
+                return await self._as_leader(scope, name, loading, flight)
             scope.counts.joined += 1
-            await flight.wait(self._runtime, timeout=state.options.lease_seconds)
+            if self._runtime.blocks and flight.thread == self._runtime.thread():
+                return await self._apart(scope, loading)  # the leader is a task of this thread's loop: waiting would stop it
+            in_time = await flight.wait(self._runtime, timeout=state.options.lease_seconds)
             if flight.error is not None:
-                raise flight.error
+                raise flight.error.with_traceback(None)
             entry = flight.entry
             if entry is not None and self._is_good(scope, key, entry):
                 return entry.value if entry.thaw is None else entry.thaw(entry.value)
+            if flight.is_private or not in_time:
+                return await self._apart(scope, loading)
             # Cancelled, or loaded before an invalidation: what this caller may see, it has to fetch by itself.
+
+    async def _as_leader(self, scope: Scope, name: tuple[str, str, str], loading: Loading, flight: Flight) -> Any:
+        ticket = _leading.set(_leading.get() | {name})
+        try:
+            return await self._lead(scope, name[2], loading, flight)
+        except Exception as error:
+            flight.error = error
+            raise
+        finally:
+            _leading.reset(ticket)
+            self._state.flights.leave(name, flight)
+
+    async def _apart(self, scope: Scope, loading: Loading) -> Any:
+        """Load for this caller alone, and keep nothing."""
+        scope.counts.misses += 1
+        scope.counts.loads += 1
+        return await _call(loading.loader)
 
     def _is_good(self, scope: Scope, key: str, entry: Entry) -> bool:
         standing = scope.entries.get(key)
@@ -86,6 +106,13 @@ class Loader:
             standing.n += 1
             return standing.value if standing.thaw is None else standing.thaw(standing.value)
         entry = self._captured(scope, key, loading)
+        if self._state.options.read_only:
+            value = await self._reader.get(scope, key, MISSING)
+            if value is not MISSING:
+                return value
+            flight.is_private = True
+            scope.counts.loads += 1
+            return await _call(loading.loader)
         if self._store is not None:
             try:
                 return await self._through_store(scope, key, entry, loading, flight)
@@ -98,7 +125,9 @@ class Loader:
         entry.version = self._state.stamps.version_no()
         began = self._state.now()
         value, life, packed = await self._load(scope, loading)
-        if life is not None:
+        if life is None:
+            flight.is_private = True
+        else:
             self._keep(scope, key, entry, flight, value, packed, life, since=began, flags=loading.flags)
         return value
 
@@ -183,9 +212,13 @@ class Loader:
         filled = False
         try:
             value, life, packed = await self._load(scope, loading)
-            if life is None:
+            if life is None or life.is_over:
+                flight.is_private = True
                 return value
-            channel = scope.channel if scope.keys_until > state.now() and scope.channel is not None else await state.bind_keys(scope)
+            channel = await self._sealing(scope)
+            if channel is None:
+                self._keep(scope, key, entry, flight, value, packed, life, since=began, flags=loading.flags)
+                return value
             frame = channel.seal(
                 key, packed, created_ms=now_ms, soft_ms=life.soft_ms, hard_ms=life.hard_ms,
                 version_no=entry.version, epoch=ledger.epoch, seq=ledger.seq, tags=loading.tags,
@@ -193,13 +226,23 @@ class Loader:
             )  # fmt: skip
             # Lifetimes count from the start of the load: what was read then is that old now.
             expires = None if life.hard_ms is None else now_ms + life.hard_ms
-            filled = await self._put(scope, Put(name, frame, expires, token=token))
+            filled = await self._put(scope, Put(name, frame, expires, token=token, version_no=entry.version))
             scope.counts.fills_refused += not filled
             self._keep(scope, key, entry, flight, value, packed, life, since=began, flags=loading.flags)
             return value
         finally:
             if not filled:
                 await self._release(name, token)
+
+    async def _sealing(self, scope: Scope) -> Channel | None:
+        """Return the channel, under keys that are good now; None while they cannot be had."""
+        if scope.keys_until > self._state.now() and scope.channel is not None:
+            return scope.channel
+        try:
+            return await self._state.bind_keys(scope)
+        except KeyUnavailable:
+            scope.counts.unavailable += 1
+            return None
 
     async def _put(self, scope: Scope, put: Put) -> bool:
         assert self._store is not None  # noqa: S101 -- for the type checker: the caller asked
@@ -230,6 +273,7 @@ class Loader:
         self, scope: Scope, key: str, entry: Entry, flight: Flight, value: Any, packed: Packed, life: Lifetime, *, since: float, flags: int
     ) -> None:
         if flags & HIGH or life.is_over or scope.partition is None:
+            flight.is_private = self._store is None or life.is_over
             return
         state = self._state
         entry.value, entry.thaw, entry.size = isolate(value, packed, state.codec)

@@ -45,7 +45,8 @@ class Reader:
         Else MISSING: only ``get`` can say. Saves the happy path of a local store the cost of a coroutine.
         """
         state, plain = self._state, scope.plain
-        if plain is None or type(key) is not str or scope.keys_until <= state.now():
+        now = state.now()  # before the store's clock: a stall between the two must shorten a life, not lengthen it
+        if plain is None or type(key) is not str or scope.keys_until <= now:
             return MISSING
         stamps, store = state.stamps, self._store
         entry = None
@@ -67,13 +68,16 @@ class Reader:
         found = scope.channel.open_current(key, blob, plain[1], now_ms=now_ms)  # type: ignore[union-attr]  # the same
         if found is None:
             return MISSING
-        if entry is not None and not self._kept(scope, key, entry, found, now_ms):
+        if entry is not None and not self._kept(scope, key, entry, found, now - now_ms / 1000):
             return MISSING
         scope.counts.hits_l2 += 1
         return found[0]
 
-    def _kept(self, scope: Scope, key: str, entry: Entry, found: CurrentValue, now_ms: int) -> bool:
-        """Put what was found in L1; False if this process has seen a newer value."""
+    def _kept(self, scope: Scope, key: str, entry: Entry, found: CurrentValue, offset: float) -> bool:
+        """Put what was found in L1; False if this process has seen a newer value.
+
+        ``offset`` is what the monotonic clock is ahead of the store's, in seconds.
+        """
         value, raw, version, soft_at_ms, hard_at_ms = found
         old = scope.entries.get(key)
         if old is not None and old.version > version:
@@ -82,7 +86,8 @@ class Reader:
         entry.version = version
         entry.value, entry.thaw, entry.size = isolate(value, Packed(_MSGPACK, raw), state.codec)
         limit = hard_at_ms if soft_at_ms is None else soft_at_ms
-        entry.until = FOREVER if limit is None else state.now() + (limit - now_ms - 1) / 1000
+        # The store counts whole milliseconds: the one that has begun may be over.
+        entry.until = FOREVER if limit is None else offset + (limit - 1) / 1000
         state.put(scope, key, entry)
         return True
 
@@ -217,7 +222,7 @@ class Reader:
     async def _refuse(self, scope: Scope, key: str, blob: bytes, refused: Refused) -> None:
         """Report a frame, and remove exactly these bytes where they were forged or rotten under a key of ours."""
         self.report(scope, key, refused)
-        if not refused.tampered:
+        if not refused.tampered or self._state.options.read_only:
             return
         scope.counts.tampered += 1
         if self._store is not None and scope.names is not None:

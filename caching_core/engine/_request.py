@@ -51,6 +51,14 @@ class Request:
     strategy: str | None = None
     context: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
+    def __post_init__(self) -> None:
+        """Check the tags once: they may come from an iterator, and serve several keys."""
+        object.__setattr__(self, "tags", check_tags(self.tags))
+
+    def life(self, state: EngineState, scope: Scope, key: str) -> Lifetime:
+        """Return the lifetime that these options and the policies give a key, whatever its value. Raises TTLInvalid."""
+        return self._life_without_strategy(state, state.policies.of(scope.namespace, key))
+
     def writing(self, state: EngineState, scope: Scope, key: str, value: Any) -> Writing:
         """Return how ``value`` is to be kept; a value that a strategy turns down gets a lifetime that is over.
 
@@ -58,22 +66,26 @@ class Request:
         """
         policy = state.policies.of(scope.namespace, key)
         life = self._life(state, key, value, policy)
-        return Writing(life or Lifetime(None, 0), check_tags(self.tags), self._flags(policy), self._serializer(policy))
+        return Writing(life or Lifetime(None, 0), tuple(self.tags), self._flags(state, policy), self._serializer(policy))
 
     def loading(self, state: EngineState, scope: Scope, key: str, loader: Callable[[], Any]) -> Loading:
         """Return how a value is to be loaded and kept. Raises as ``writing`` does, before anything is loaded."""
         policy = state.policies.of(scope.namespace, key)
         self._life_without_strategy(state, policy)
+        serializer, strategy = self._serializer(policy), self._strategy(state, policy)
+        state.codec.require(serializer)
+        if strategy is not None:
+            state.strategies.named(strategy)
         return Loading(
             loader,
             lambda value: self._life(state, key, value, policy),
-            tags=check_tags(self.tags),
-            flags=self._flags(policy),
-            serializer=self._serializer(policy),
+            tags=tuple(self.tags),
+            flags=self._flags(state, policy),
+            serializer=serializer,
         )
 
     def _life(self, state: EngineState, key: str, value: Any, policy: EntryPolicy | None) -> Lifetime | None:
-        name = self.strategy or (policy.strategy if policy is not None else None) or state.options.strategy
+        name = self._strategy(state, policy)
         life = self._life_without_strategy(state, policy)
         if name is None:
             return life
@@ -81,7 +93,13 @@ class Request:
         context = {**self.context, "data_type": self.data_type} if self.data_type is not None else dict(self.context)
         if not strategy.should_cache(key, value, context):
             return None
-        return life if self.ttl is not UNSET else lifetime(strategy.calculate_ttl(key, value, context), self.stale_ttl, default=None)
+        if self.ttl is not UNSET:
+            return life
+        stale = policy.stale_ttl if self.stale_ttl is None and policy is not None else self.stale_ttl
+        return lifetime(strategy.calculate_ttl(key, value, context), stale, default=None)
+
+    def _strategy(self, state: EngineState, policy: EntryPolicy | None) -> str | None:
+        return self.strategy or (policy.strategy if policy is not None else None) or state.options.strategy
 
     def _life_without_strategy(self, state: EngineState, policy: EntryPolicy | None) -> Lifetime:
         default, stale = state.options.default_ttl, self.stale_ttl
@@ -90,10 +108,12 @@ class Request:
             stale = policy.stale_ttl if stale is None else stale
         return lifetime(self.ttl, stale, default=default)
 
-    def _flags(self, policy: EntryPolicy | None) -> int:
+    def _flags(self, state: EngineState, policy: EntryPolicy | None) -> int:
         level = self.security_level or (policy.security_level if policy is not None else None)
         if level not in _LEVELS:
             raise ConfigInvalid(f"security_level {level!r} is not known; use 'normal' or 'high'")
+        if level == "high" and state.is_plain:
+            raise ConfigInvalid("security_level 'high' seals a value, and security_enabled is false; enable it, or leave the level out")
         return _LEVELS[level]
 
     def _serializer(self, policy: EntryPolicy | None) -> str | None:

@@ -39,6 +39,7 @@ class EngineOptions:
     strict: bool = False
     read_only: bool = False
     disabled: bool = False
+    is_plain: bool = False  # there is a store, and nothing seals what goes there
     hashed_names: bool = False
     lease_seconds: float = 31.0
     max_value_bytes: int = 16 * 1024 * 1024
@@ -77,6 +78,7 @@ class EngineState:
         "handles",
         "has_rules",
         "hooks",
+        "is_plain",
         "ledgers",
         "memory",
         "now",
@@ -118,6 +120,7 @@ class EngineState:
         self.ledgers: dict[str, LedgerCopy] = {}
         self.scopes: dict[tuple[str, str], Scope] = {}
         # Whether a policy or a strategy may have a say in a write; and the writings of those that none has, by ttl.
+        self.is_plain = options.is_plain
         self.has_rules = bool(policies) or options.strategy is not None
         self.usual_writings: dict[object, Any] = {}  # Any: Writing, of a module above this one
         self.handles: WeakSet[ViewHolder] = WeakSet()

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from caching_core.codec import Packed, isolate
+from caching_core.codec import Opened, Packed, isolate
 from caching_core.coherence import LedgerCopy
 from caching_core.engine._lifetime import Lifetime
 from caching_core.engine._read import HIGH, Reader
@@ -24,6 +24,8 @@ class Writing:
     flags: int = 0
     serializer: str | None = None
 
+
+_MOST_OVERTAKEN: Final = 5
 
 Ways = Callable[[str, Any], Writing]
 Job = tuple[str, Any, Packed, Writing]
@@ -58,7 +60,7 @@ class Writer:
         put = self._seal(scope, key, packed, writing, ledger=plain[2], expect=Expect.ANYTHING)
         cell, lane = scope.cells.key(key)
         try:
-            if not store.put_now(put.name, put.frame, put.expires_ms):
+            if not store.put_now(put.name, put.frame, put.expires_ms, put.version_no):
                 return False
         finally:
             state.stamps.touch_key(cell, lane)
@@ -93,8 +95,7 @@ class Writer:
             return [key for key, value, packed, writing in jobs if not self.set_in_memory(scope, key, value, packed, writing)]
         places = [scope.cells.key(job[0]) for job in jobs]
         try:
-            puts = [await self.sealed(scope, key, packed, writing) for key, _, packed, writing in jobs]
-            done = (await store.mutate(puts)).done
+            skipped = await self._settled(scope, jobs, store)
         except (TierUnavailable, KeyUnavailable):
             scope.counts.unavailable += 1
             scope.counts.sets_skipped += len(jobs)
@@ -105,11 +106,23 @@ class Writer:
             return [job[0] for job in jobs]
         finally:
             state.stamps.touch_keys(places)
-        if all(done):
-            return []
-        skipped = [job[0] for job, put, kept in zip(jobs, puts, done, strict=True) if not kept and isinstance(put, Put)]
         scope.counts.sets_skipped += len(skipped)
         return skipped
+
+    async def _settled(self, scope: Scope, jobs: list[Job], store: Store) -> list[str]:
+        """Put until nobody's newer value is in the way: a set is ordered by the store, not by when it was sealed.
+
+        Returns the keys that the store does not take; what stood under them is gone.
+        """
+        for _ in range(_MOST_OVERTAKEN):
+            puts = [await self.sealed(scope, key, packed, writing) for key, _, packed, writing in jobs]
+            done = (await store.mutate(puts)).done
+            jobs = [job for job, put, kept in zip(jobs, puts, done, strict=True) if not kept and isinstance(put, Put)]
+            if not jobs:
+                return []
+        keys = [job[0] for job in jobs]
+        await self.remove(scope, keys)
+        return keys
 
     async def sealed(
         self, scope: Scope, key: str, packed: Packed, writing: Writing, *, expect: bytes | Expect = Expect.ANYTHING
@@ -129,12 +142,12 @@ class Writer:
         name, stored_key = scope.names.of(key)  # type: ignore[union-attr]  # the callers bound it
         now_ms = self._store.now_ms()  # type: ignore[union-attr]  # the callers have one
         hard_ms = writing.life.hard_ms
+        version_no = self._state.stamps.version_no()
         frame = scope.channel.seal(  # type: ignore[union-attr]  # the callers bound it
-            key, packed, created_ms=now_ms, soft_ms=writing.life.soft_ms, hard_ms=hard_ms,
-            version_no=self._state.stamps.version_no(), epoch=ledger.epoch, seq=ledger.seq, tags=writing.tags,
-            flags=writing.flags, stored_key=stored_key,
+            key, packed, created_ms=now_ms, soft_ms=writing.life.soft_ms, hard_ms=hard_ms, version_no=version_no,
+            epoch=ledger.epoch, seq=ledger.seq, tags=writing.tags, flags=writing.flags, stored_key=stored_key,
         )  # fmt: skip
-        return Put(name, frame, None if hard_ms is None else now_ms + hard_ms, expect=expect)
+        return Put(name, frame, None if hard_ms is None else now_ms + hard_ms, expect=expect, version_no=version_no)
 
     async def remove(self, scope: Scope, keys: Sequence[str]) -> list[bool]:
         """Delete keys from the store; per key whether it was there. Raises TierUnavailable if it cannot be done at all."""
@@ -146,23 +159,50 @@ class Writer:
         names = scope.names
         return list((await store.mutate([Delete(names.of(key)[0]) for key in keys])).done)
 
+    async def sealed_again(
+        self, scope: Scope, key: str, packed: Packed, opened: Opened, *, life: Lifetime | None, expect: bytes | Expect
+    ) -> Put:
+        """Seal a changed value in place of the one it was made of: its epoch, seq, tags and flags, and its lifetime if ``life`` is None."""
+        state, store = self._state, self._store
+        assert store is not None  # noqa: S101 -- for the type checker: the callers asked
+        channel = scope.channel if scope.keys_until > state.now() and scope.channel is not None else await state.bind_keys(scope)
+        assert scope.names is not None  # noqa: S101 -- for the type checker: bound above
+        name, stored_key = scope.names.of(key)
+        created = opened.created_ms if life is None else store.now_ms()
+        if life is None:
+            soft = None if opened.soft_at_ms is None else opened.soft_at_ms - created
+            hard = None if opened.hard_at_ms is None else opened.hard_at_ms - created
+            life = Lifetime(soft, hard)
+        version_no = state.stamps.version_no()
+        frame = channel.seal(
+            key, packed, created_ms=created, soft_ms=life.soft_ms, hard_ms=life.hard_ms, version_no=version_no,
+            epoch=opened.epoch, seq=opened.seq, tags=opened.tags, flags=opened.flags, cost_ms=opened.cost_ms, stored_key=stored_key,
+        )  # fmt: skip
+        return Put(name, frame, None if life.hard_ms is None else created + life.hard_ms, expect=expect, version_no=version_no)
+
     def set_in_memory(self, scope: Scope, key: str, value: Any, packed: Packed, writing: Writing) -> bool:
         """Put a value in L1, where that is the only store. False if it does not fit."""
+        with self._state.alone:
+            return self.put_in_memory(scope, key, value, packed, writing)
+
+    def put_in_memory(self, scope: Scope, key: str, value: Any, packed: Packed, writing: Writing) -> bool:
+        """As ``set_in_memory``, for callers that hold ``alone``."""
         state = self._state
         state.stamps.touch_key(*scope.cells.key(key))  # the copies of forked siblings end here
-        if writing.life.is_over:
-            return True  # as asked: gone at once
-        if writing.flags & HIGH or scope.partition is None:
+        if writing.life.is_over or writing.flags & HIGH or scope.partition is None:
             return False
         entry = state.stamps.capture(scope.cells, key)
         state.bind_tags(scope, entry, writing.tags)
-        self._finish(entry, value, packed, writing.life)
+        self.finish(entry, value, packed, writing.life)
         return state.place(scope, key, entry)
 
-    def _finish(self, entry: Entry, value: Any, packed: Packed, life: Lifetime) -> None:
+    def finish(self, entry: Entry, value: Any, packed: Packed, life: Lifetime | None) -> None:
+        """Fill in what a captured slot holds; without ``life`` its ``until`` is left to the caller."""
         state = self._state
         entry.version = state.stamps.version_no()
         entry.value, entry.thaw, entry.size = isolate(value, packed, state.codec)
+        if life is None:
+            return
         now = state.now()
         hard = FOREVER if life.hard_ms is None else now + life.hard_ms / 1000
         entry.until = hard if life.soft_ms is None else now + life.soft_ms / 1000

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any, Unpack
 
-from caching_core.engine import BoundHandle, Explanation, Lifetime, Request, WriteOptions, lifetime, usual_writing
+from caching_core.engine import BoundHandle, Explanation, Lifetime, Request, WriteOptions, usual_writing
 from caching_core.tenancy import check_key
 from caching_core.types import MISSING, UNSET, Invalidated, Unset
 
@@ -24,8 +24,8 @@ class TenantCache(BoundHandle):
             entry = self._entries[key]
         except KeyError:
             pass
-        except TypeError:
-            return check_key(key)
+        except TypeError:  # no hash: a str subclass may be without one, anything else is no key
+            return await self.get(check_key(key), default)
         else:
             if (entry.until > monotonic() and self._view[entry.lane] == entry.seen) or self._again(key, entry):
                 entry.n += 1
@@ -52,8 +52,8 @@ class TenantCache(BoundHandle):
             entry = self._entries[key]
         except KeyError:
             pass
-        except TypeError:
-            return check_key(key)
+        except TypeError:  # as in get
+            return await self.get_or_set(check_key(key), loader, **options)
         else:
             if (entry.until > monotonic() and self._view[entry.lane] == entry.seen) or self._again(key, entry):
                 entry.n += 1
@@ -61,7 +61,7 @@ class TenantCache(BoundHandle):
         value = self._reader.get_at_once(self._scope, key)
         if value is not MISSING:
             return value
-        engine = self._engine
+        engine, key = self._engine, check_key(key)
         loading = Request(**options).loading(engine.state, self._scope, key, loader)
         return await engine.load.get_or_set(self._scope, key, loading)
 
@@ -106,7 +106,8 @@ class TenantCache(BoundHandle):
 
     async def touch(self, key: str, ttl: float | Unset | None = UNSET) -> bool:
         """Give the value under ``key`` a new lifetime from now on; whether it was there."""
-        return await self._engine.change.relive(self._scope, key, self._life(ttl))
+        engine, key = self._engine, check_key(key)
+        return await engine.change.relive(self._scope, key, Request(ttl=ttl).life(engine.state, self._scope, key))
 
     async def persist(self, key: str) -> bool:
         """Let the value under ``key`` live for ever; whether it was there."""
@@ -125,18 +126,17 @@ class TenantCache(BoundHandle):
 
         A missing one starts at ``initial`` with lifetime ``ttl``; with ``initial=None`` it stays missing and None is returned.
         """
-        return await self._engine.change.incr(self._scope, key, delta, initial=initial, life=self._life(ttl))
+        engine, key = self._engine, check_key(key)
+        writing = Request(ttl=ttl).writing(engine.state, self._scope, key, initial)
+        return await engine.change.incr(self._scope, key, delta, initial=initial, writing=writing)
 
     async def decr(self, key: str, delta: int = 1, *, initial: int | None = 0, ttl: float | Unset | None = UNSET) -> int | None:
         """Subtract ``delta``; as ``incr``."""
-        return await self.incr(key, -delta, initial=initial, ttl=ttl)
+        return await self.incr(key, -delta if type(delta) is int else delta, initial=initial, ttl=ttl)
 
     async def explain(self, key: str) -> Explanation:
         """Return which level holds the value, how it is kept and for how long; or why it is a miss."""
         return await self._engine.explain.explain(self._scope, key)
-
-    def _life(self, ttl: float | Unset | None) -> Lifetime:
-        return lifetime(ttl, None, default=self._engine.state.options.default_ttl)
 
 
 def _each_once(keys: Iterable[str]) -> list[str]:

@@ -114,16 +114,30 @@ class CacheManager(OpenedManager[TenantCache]):
         return await self.tenant(tenant_id, namespace=namespace).ttl(key)
 
     async def incr(
-        self, key: str, delta: int = 1, *, tenant_id: str | None = None, namespace: str | None = None, initial: int | None = 0
+        self,
+        key: str,
+        delta: int = 1,
+        *,
+        tenant_id: str | None = None,
+        namespace: str | None = None,
+        initial: int | None = 0,
+        ttl: float | Unset | None = UNSET,
     ) -> int | None:
         """Add to the integer under ``key``, atomically, and return the sum."""
-        return await self.tenant(tenant_id, namespace=namespace).incr(key, delta, initial=initial)
+        return await self.tenant(tenant_id, namespace=namespace).incr(key, delta, initial=initial, ttl=ttl)
 
     async def decr(
-        self, key: str, delta: int = 1, *, tenant_id: str | None = None, namespace: str | None = None, initial: int | None = 0
+        self,
+        key: str,
+        delta: int = 1,
+        *,
+        tenant_id: str | None = None,
+        namespace: str | None = None,
+        initial: int | None = 0,
+        ttl: float | Unset | None = UNSET,
     ) -> int | None:
         """Subtract from the integer under ``key``, atomically, and return the difference."""
-        return await self.tenant(tenant_id, namespace=namespace).decr(key, delta, initial=initial)
+        return await self.tenant(tenant_id, namespace=namespace).decr(key, delta, initial=initial, ttl=ttl)
 
     async def explain(self, key: str, *, tenant_id: str | None = None, namespace: str | None = None) -> Explanation:
         """Return which level holds a value and how it is kept, or why it is a miss."""

@@ -42,6 +42,8 @@ class BlockingRuntime:
     ``dropped`` and logged, for memory stays bounded and a caller is never made to do the work.
     """
 
+    blocks: bool = True
+
     def __init__(self, *, workers: int = 4, backlog: int = 1024, idle: float = 5.0) -> None:
         self._workers = workers
         self._backlog = backlog
@@ -57,6 +59,10 @@ class BlockingRuntime:
         self._running = 0  # jobs that run
         self._is_closed = False
         self.dropped = 0
+
+    def thread(self) -> int:
+        """Return the identity of the calling thread."""
+        return threading.get_ident()
 
     def now(self) -> float:
         """Return monotonic seconds."""

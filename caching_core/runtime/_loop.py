@@ -1,6 +1,7 @@
 """The event-loop world: callers are tasks, waiting suspends them, background work is tasks of the running loop."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,8 @@ class LoopRuntime:
     they end.
     """
 
+    blocks: bool = False
+
     def __init__(self) -> None:
         self._reset()
         after_fork_in_child(self._reset)
@@ -65,6 +68,10 @@ class LoopRuntime:
         self._tasks: set[asyncio.Task[object]] = set()
         self._is_closed = False
         self.dropped = 0
+
+    def thread(self) -> int:
+        """Return the identity of the calling thread."""
+        return threading.get_ident()
 
     def now(self) -> float:
         """Return monotonic seconds."""

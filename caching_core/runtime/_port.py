@@ -17,7 +17,16 @@ class Waiter(Protocol):
 
 
 class Runtime(Protocol):
-    """The blocking or the event-loop world. The engine awaits it and knows neither."""
+    """The blocking or the event-loop world. The engine awaits it and knows neither.
+
+    ``blocks``: waiting here stops the whole calling thread.
+    """
+
+    blocks: bool
+
+    def thread(self) -> int:
+        """Return the identity of the calling thread."""
+        ...
 
     def now(self) -> float:
         """Return monotonic seconds."""

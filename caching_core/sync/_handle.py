@@ -29,8 +29,8 @@ class SyncTenantCache(BoundHandle):
             entry = self._entries[key]
         except KeyError:
             pass
-        except TypeError:
-            return check_key(key)
+        except TypeError:  # no hash: a str subclass may be without one, anything else is no key
+            return self.get(check_key(key), default)
         else:
             if (entry.until > monotonic() and self._view[entry.lane] == entry.seen) or self._again(key, entry):
                 entry.n += 1

@@ -49,7 +49,8 @@ class Put:
 
     ``token``: a fill, done only while that lease token lives (the lease ends with it).
     ``expect``: the 24-byte nonce of the row that must still stand, or an ``Expect``.
-    ``not_after_ms``: refused when the store's clock is past it.
+    ``not_after_ms``: refused when the store's clock is past it. ``version_no``: refused where a higher one stands:
+    this value was sealed before that one, and who has seen that one would not believe this one.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Put:
     token: bytes | None = None
     expect: bytes | Expect = Expect.ANYTHING
     not_after_ms: int | None = None
+    version_no: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ class Store(Protocol):
         """
         ...
 
-    def put_now(self, name: str, frame: bytes, expires_ms: int | None) -> bool:
+    def put_now(self, name: str, frame: bytes, expires_ms: int | None, version_no: int) -> bool:
         """Do an unconditional Put where that takes no waiting and no repair; False: nothing is known, ask ``mutate``."""
         ...
 

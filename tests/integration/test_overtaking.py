@@ -65,14 +65,9 @@ def overtaken(manager, monkeypatch):
     return cache
 
 
-OVERTAKEN = "a set sealed earlier but stored later has the lower version_no: who saw the other takes it for a replay"
-
-
-@pytest.mark.xfail(strict=True, reason=OVERTAKEN)
 def test_of_two_sets_at_once_one_is_read(overtaken):
     assert overtaken.get("n") in (5, 100)
 
 
-@pytest.mark.xfail(strict=True, reason=OVERTAKEN)
 def test_a_counter_goes_on_from_one_of_two_sets_at_once(overtaken):
     assert overtaken.incr("n") in (6, 101)

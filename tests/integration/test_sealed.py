@@ -37,7 +37,7 @@ def found_in(directory, marker):
     ]
 
 
-def fill(cache, marker):
+def fill(cache, marker, *, level="high"):
     """Store the marker in many shapes."""
     shapes = {
         "str": marker,
@@ -51,7 +51,7 @@ def fill(cache, marker):
     for name, value in shapes.items():
         cache.set(f"set {name}", value, tags=["t"])
         cache.get_or_set(f"loaded {name}", lambda value=value: value, ttl=60)
-        cache.set(f"high {name}", value, security_level="high")
+        cache.set(f"high {name}", value, security_level=level)
         cache.set(f"gone {name}", value)
         cache.get(f"set {name}")
     cache.set_many({f"many {name}": value for name, value in shapes.items()})
@@ -74,7 +74,7 @@ def test_a_marker_is_found_nowhere(manager, directory, compression):
 def test_without_security_it_would_be_found(manager, directory):
     marker = secrets.token_hex(16)
     cache = manager(security_enabled=False, compression_enabled=False)
-    fill(cache.tenant("acme"), marker)
+    fill(cache.tenant("acme"), marker, level="normal")
     assert {form for _, form in found_in(directory, marker)} == {"plain"}
 
 

@@ -29,6 +29,7 @@ Work = Callable[[sqlite3.Connection, int], T]
 
 _FEWEST_ATTEMPTS: Final = 8
 _INSISTENCE_SECONDS: Final = 2.0
+_STUCK_SECONDS: Final = 0.5  # without any commit: on a starved machine a writer may well sleep for a tenth of that
 _FIRST_PAUSE: Final = 0.000_05
 _LONGEST_PAUSE: Final = 0.000_5
 _MOST_REPAIRS: Final = 2
@@ -177,8 +178,8 @@ class Access:
     async def write(self, work: Work[T], *, is_insistent: bool = False) -> T:
         """Run ``work`` in one write transaction; everything it did happens, or nothing.
 
-        With ``is_insistent`` the deadline begins anew, for two seconds at most, while others are seen to commit: a
-        queue of writers is no reason to give up what is stored, a writer that hangs is.
+        With ``is_insistent`` it waits for half a second, and up to two while others are seen to commit: a queue of
+        writers is no reason to give up what is stored, a writer that hangs is.
         """
 
         def step(connection: sqlite3.Connection) -> T:
@@ -202,7 +203,7 @@ class Access:
             self.writing.release()
 
     async def _patiently(self, attempt: Callable[[], T], *, is_insistent: bool = False) -> T:
-        until = at_last = 0.0
+        until = at_last = window = 0.0
         attempts = repairs = 0
         seen = (0, 0)
         while True:
@@ -221,12 +222,13 @@ class Access:
                     raise self._unavailable(error) from error
                 now = self._runtime.now()
                 if not attempts:
-                    until, at_last, seen = now + self._deadline, now + _INSISTENCE_SECONDS, self._last_commit()
+                    window = max(self._deadline, _STUCK_SECONDS) if is_insistent else self._deadline
+                    until, at_last, seen = now + window, now + _INSISTENCE_SECONDS, self._last_commit()
                 attempts += 1
                 if now >= until and attempts >= _FEWEST_ATTEMPTS:
                     before, seen = seen, self._last_commit()
                     if is_insistent and now < at_last and seen != before:
-                        until = now + self._deadline
+                        until = now + window
                         continue
                     raise DeadlineExceeded(
                         f"the disk store's file was locked for {self._deadline:g} s; a process that writes to it hangs, or the disk is slow"

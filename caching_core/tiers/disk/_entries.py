@@ -14,8 +14,8 @@ _FRESH: Final = bytes([FRESH_MARK])
 _STALE: Final = bytes([STALE_MARK])
 
 # Who is written again while it waits for eviction has earned a second round, as if it had been read.
-_WRITE: Final = """INSERT INTO entries(expires, used, size, name, frame) VALUES(?1, 0, ?2, ?3, ?4)
-    ON CONFLICT(name) DO UPDATE SET expires = ?1, used = 1, size = ?2, frame = ?4"""
+_WRITE: Final = """INSERT INTO entries(expires, used, size, version, name, frame) VALUES(?1, 0, ?2, ?5, ?3, ?4)
+    ON CONFLICT(name) DO UPDATE SET expires = ?1, used = 1, size = ?2, version = ?5, frame = ?4 WHERE version <= ?5"""
 _REMOVE: Final = "DELETE FROM entries WHERE name = ?"
 _EXPIRES: Final = "SELECT expires FROM entries WHERE name = ?"
 _MARK: Final = "UPDATE entries SET frame = CAST(?1 || substr(frame, 2) AS BLOB) WHERE name = ?2 AND expires > ?3"
@@ -63,12 +63,12 @@ def _put(connection: sqlite3.Connection, put: Put, now: int, largest: int) -> bo
     if size > largest:  # kept out, and what it was to replace must not come back in its place
         connection.execute(_REMOVE, (name,))
         return False
-    connection.execute(_WRITE, (NEVER_MS if put.expires_ms is None else put.expires_ms, size, name, _FRESH + put.frame))
-    return True
+    expires = NEVER_MS if put.expires_ms is None else put.expires_ms
+    return connection.execute(_WRITE, (expires, size, name, _FRESH + put.frame, put.version_no)).rowcount > 0
 
 
-def put_alone(connection: sqlite3.Connection, name: str, frame: bytes, expires_ms: int | None) -> bool:
-    """Write an entry in a transaction of its own, voiding its lease; False if another process writes."""
+def put_alone(connection: sqlite3.Connection, name: str, frame: bytes, *, expires_ms: int | None, version_no: int) -> bool:
+    """Write an entry in a transaction of its own, voiding its lease; False if another process writes or a newer one stands."""
     execute = connection.execute
     try:
         execute("BEGIN IMMEDIATE")
@@ -77,9 +77,10 @@ def put_alone(connection: sqlite3.Connection, name: str, frame: bytes, expires_m
             raise
         return False
     execute(_VOID, (name,))
-    execute(_WRITE, (NEVER_MS if expires_ms is None else expires_ms, len(frame), name, _FRESH + frame))
+    expires = NEVER_MS if expires_ms is None else expires_ms
+    count = execute(_WRITE, (expires, len(frame), name, _FRESH + frame, version_no)).rowcount
     execute("COMMIT")
-    return True
+    return count > 0
 
 
 def _delete(connection: sqlite3.Connection, delete: Delete, now: int) -> bool:

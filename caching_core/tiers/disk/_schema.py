@@ -15,13 +15,14 @@ from caching_core.tiers.disk._failures import FileDamaged
 PAGE_BYTES: Final = 4096
 NEVER_MS: Final = (1 << 63) - 1
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _STATEMENTS: Final = 64
 _CACHE_KIB: Final = 4096
 
 # The columns that upkeep scans stand before the frame, so that it never follows a row to its overflow pages.
 _TABLES: Final = (
     """CREATE TABLE entries(id INTEGER PRIMARY KEY, expires INTEGER NOT NULL, used INTEGER NOT NULL, size INTEGER NOT NULL,
+       version INTEGER NOT NULL DEFAULT 0,
        name TEXT NOT NULL UNIQUE, frame BLOB NOT NULL)""",
     "CREATE TABLE leases(name TEXT PRIMARY KEY, token BLOB NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID",
     # A new epoch takes a new id: the fields of the old one are unreachable at once and swept later.

@@ -119,7 +119,7 @@ class DiskStore:
         frame: bytes = row[0]
         return frame
 
-    def put_now(self, name: str, frame: bytes, expires_ms: int | None) -> bool:
+    def put_now(self, name: str, frame: bytes, expires_ms: int | None, version_no: int) -> bool:
         """Store a frame in one transaction if nobody writes at this moment; False: ask ``mutate``, which may do it again."""
         access, bounds = self._access, self._bounds
         pool, size = access.pool, len(frame)
@@ -138,7 +138,7 @@ class DiskStore:
             access.writing.release()
             return False
         try:
-            done = _entries.put_alone(connection, name, frame, expires_ms)
+            done = _entries.put_alone(connection, name, frame, expires_ms=expires_ms, version_no=version_no)
         except BaseException as error:
             pool.discard(connection)
             if not isinstance(error, sqlite3.Error):
