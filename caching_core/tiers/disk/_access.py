@@ -46,7 +46,7 @@ class Access:
 
     __slots__ = (
         "__weakref__", "_bounds", "_deadline", "_forked_badly", "_forking", "_generation", "_held", "_now_ms", "_on_event",
-        "_rand", "_retired", "_runtime", "_stranded", "_switching", "closed", "current", "pool", "writing",
+        "_rand", "_retired", "_runtime", "_stranded", "_turn_seconds", "_switching", "closed", "current", "pool", "writing",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +66,7 @@ class Access:
         self.current = generation.current
         self._runtime = runtime
         self._deadline = deadline
+        self._turn_seconds = deadline if runtime.blocks else 0.0
         self._now_ms = now_ms
         self._on_event = on_event
         self._rand = rand
@@ -195,12 +196,19 @@ class Access:
         return await self._patiently(lambda: self._alone(lambda connection: work(connection, self._now_ms())))
 
     def _alone(self, step: Callable[[sqlite3.Connection], T]) -> T:
-        if not self.writing.acquire(blocking=False):
+        if not self.take_turn():
             raise StoreBusy("another thread of this process writes")
         try:
             return self.current_pool().lend(step)
         finally:
             self.writing.release()
+
+    def take_turn(self) -> bool:
+        """Take ``writing``, queueing for it where waiting stops nobody else; False if it was not to be had.
+
+        Threads that only tried, slept and tried again would starve each other.
+        """
+        return self.writing.acquire(timeout=self._turn_seconds)
 
     async def _patiently(self, attempt: Callable[[], T], *, is_insistent: bool = False) -> T:
         until = at_last = window = 0.0

@@ -130,7 +130,7 @@ class DiskStore:
             or self._unchecked + size >= bounds.check_bytes
         ):
             return False
-        if not access.writing.acquire(blocking=False):
+        if not access.take_turn():
             return False
         try:
             connection = pool.idle.pop()

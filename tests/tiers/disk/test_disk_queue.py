@@ -12,6 +12,8 @@ from caching_core.tiers.disk import DiskStore
 class Turns:
     """A runtime whose every pause is one turn of another writer: commit, and begin again, ``turns`` times."""
 
+    blocks = False
+
     def __init__(self, turn, turns: int) -> None:
         self._turn = turn
         self._left = turns
