@@ -9,6 +9,7 @@ from caching_core.engine._scope import EngineState, Scope
 from caching_core.errors import KeyUnavailable, TierUnavailable
 from caching_core.tenancy import check_key
 from caching_core.tiers import Store
+from caching_core.tiers.memory import Entry
 from caching_core.types import CacheLevel
 
 
@@ -59,36 +60,40 @@ class Explainer:
         if state.options.disabled:
             return self._miss(scope, key, "the cache is disabled (CACHING_DISABLED): every get is a miss", notes)
         entry = scope.entries.get(key)
-        in_memory = entry is not None and state.recheck(scope, key, entry)
+        held = entry if entry is not None and state.recheck(scope, key, entry) else None
         if self._store is None:
-            if in_memory and entry is not None:
-                return self._from_memory(scope, key, notes)
+            if held is not None:
+                return self._from_memory(scope, key, held, notes)
             return self._miss(scope, key, self._why_not_in_memory(scope, key), notes)
         try:
             if scope.keys_until <= state.now() or scope.names is None:
                 await state.bind_keys(scope)
             assert scope.names is not None  # noqa: S101 -- for the type checker: bound above
+            capture = state.stamps.capture(scope.cells, key)
             blob = await self._store.get(scope.names.of(key)[0])
+            if blob is None and held is not None:
+                return self._from_memory(scope, key, held, (*notes, "the store has no row of it: evicted there, or never taken"))
             if blob is None:
                 return self._miss(scope, key, "absent: nothing is stored under this key, or its lifetime has ended", notes)
-            return await self._from_store(scope, key, blob, notes, in_memory=in_memory)
+            return await self._from_store(scope, key, blob, notes, capture=capture, held=held)
         except (TierUnavailable, KeyUnavailable) as error:
-            if in_memory:
-                return self._from_memory(scope, key, (*notes, f"the store is away: {error}"))
+            if held is not None:
+                return self._from_memory(scope, key, held, (*notes, f"the store is away: {error}"))
             return self._miss(scope, key, f"the store is away: {error}", notes)
 
-    async def _from_store(self, scope: Scope, key: str, blob: bytes, notes: tuple[str, ...], *, in_memory: bool) -> Explanation:
+    async def _from_store(
+        self, scope: Scope, key: str, blob: bytes, notes: tuple[str, ...], *, capture: Entry, held: Entry | None
+    ) -> Explanation:
         channel = scope.channel or await self._state.bind_keys(scope)
         try:
             opened = channel.open(key, blob[1:])
         except Refused as refused:
             return self._miss(scope, key, f"refused: {refused.reason.value}", notes)
-        capture = self._state.stamps.capture(scope.cells, key)
         standing, _ = await self._reader.weigh(scope, key, capture, blob)
         if standing is not Standing.VALID:
             return self._miss(scope, key, f"{standing.value}: {_WHY[standing]}", notes, opened=opened)
-        level = CacheLevel.L1 if in_memory else CacheLevel.L2
-        where = "in memory and on disk" if in_memory else "on disk; the next get puts it in memory"
+        level = CacheLevel.L1 if held is not None else CacheLevel.L2
+        where = "in memory and on disk" if held is not None else "on disk; the next get puts it in memory"
         if opened.flags & HIGH:
             where = "on disk only: high security keeps it out of memory"
         return Explanation(
@@ -115,8 +120,7 @@ class Explainer:
             "policy": self._running(),
         }
 
-    def _from_memory(self, scope: Scope, key: str, notes: tuple[str, ...]) -> Explanation:
-        entry = scope.entries[key]
+    def _from_memory(self, scope: Scope, key: str, entry: Entry, notes: tuple[str, ...]) -> Explanation:
         left = entry.until - self._state.now()
         return Explanation(
             key, scope.tenant, scope.namespace, hit=True, level=CacheLevel.L1, reason="in memory",

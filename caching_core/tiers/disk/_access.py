@@ -45,8 +45,25 @@ class Access:
     """
 
     __slots__ = (
-        "__weakref__", "_bounds", "_deadline", "_forked_badly", "_forking", "_generation", "_held", "_now_ms", "_on_event",
-        "_rand", "_retired", "_runtime", "_stranded", "_turn_seconds", "_switching", "closed", "current", "pool", "writing",
+        "__weakref__",
+        "_bounds",
+        "_deadline",
+        "_forked_badly",
+        "_forking",
+        "_generation",
+        "_held",
+        "_now_ms",
+        "_on_event",
+        "_rand",
+        "_retired",
+        "_runtime",
+        "_stranded",
+        "_switching",
+        "_turn_seconds",
+        "closed",
+        "current",
+        "pool",
+        "writing",
     )  # fmt: skip
 
     def __init__(
