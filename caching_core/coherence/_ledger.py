@@ -8,6 +8,7 @@ import enum
 from collections.abc import Iterable
 from typing import Final
 
+from caching_core.runtime import Mutex
 from caching_core.tiers import Ledger
 
 _MOST_FIELDS: Final = 20_000
@@ -22,9 +23,14 @@ class Verdict(enum.Enum):
 
 
 class LedgerCopy:
-    """A tenant's epoch, seq, floor and fields, each field as (value, the number of its cell). Never changed, only replaced."""
+    """A tenant's epoch, seq, floor and fields, each field as (value, the number of its cell).
 
-    __slots__ = ("_fields", "_tenant_mark", "epoch", "floor", "seq")
+    Epoch, seq and floor never change; they are replaced with the copy. The fields are shared by all copies of one epoch
+    and tenant's mark, are only added to, and their values only rise: whoever holds an older copy is told nothing older
+    than it was, and nothing of another epoch. Thread-safe.
+    """
+
+    __slots__ = ("_adding", "_fields", "_tenant_mark", "epoch", "floor", "seq")
 
     def __init__(self, epoch: bytes = b"", *, seq: int = 0, floor: int = 0, tenant_mark: float | None = None) -> None:
         self.epoch = epoch
@@ -32,6 +38,7 @@ class LedgerCopy:
         self.floor = floor
         self._tenant_mark = tenant_mark
         self._fields: dict[str, tuple[int, float]] = {}
+        self._adding = Mutex()
 
     def knows(self, guard: tuple[float, float], namespace: str, tags: Iterable[tuple[str, float]]) -> bool:
         """Tell whether the copy may answer for a capture with these numbers, without a trip to the store."""
@@ -52,15 +59,33 @@ class LedgerCopy:
         goes_on = ledger.epoch == self.epoch and self._tenant_mark == guard[0]
         seq = max(ledger.seq, self.seq) if goes_on else ledger.seq
         new = LedgerCopy(ledger.epoch, seq=seq, floor=ledger.floor, tenant_mark=guard[0])
-        fields = dict(self._fields) if goes_on and len(self._fields) < _MOST_FIELDS else {}
-        get, floor = ledger.fields.get, ledger.floor
-        fields["n:" + namespace] = (get("n:" + namespace, 0), guard[1])
-        fields["s:@all"] = (get("s:@all", 0), guard[0])
-        for tag, mark in tags:
-            fields["t:" + tag] = (get("t:" + tag, floor), mark)
-            fields["s:" + tag] = (get("s:" + tag, 0), mark)
-        new._fields = fields
+        if not goes_on or len(self._fields) >= _MOST_FIELDS:
+            new._add(ledger, guard, namespace, tags)
+        elif self._adding.acquire(blocking=False):
+            try:
+                new._fields, new._adding = self._fields, self._adding
+                new._add(ledger, guard, namespace, tags)
+            finally:
+                self._adding.release()
+        else:
+            # Another thread adds at this moment, or did when this process was forked: copying waits for nobody.
+            new._fields = dict(self._fields)
+            new._add(ledger, guard, namespace, tags)
         return new
+
+    def _add(self, ledger: Ledger, guard: tuple[float, float], namespace: str, tags: Iterable[tuple[str, float]]) -> None:
+        get, floor = ledger.fields.get, ledger.floor
+        self._raise("n:" + namespace, get("n:" + namespace, 0), guard[1])
+        self._raise("s:@all", get("s:@all", 0), guard[0])
+        for tag, mark in tags:
+            # The soft field first: ``knows`` asks for the hard one.
+            self._raise("s:" + tag, get("s:" + tag, 0), mark)
+            self._raise("t:" + tag, get("t:" + tag, floor), mark)
+
+    def _raise(self, name: str, value: int, mark: float) -> None:
+        known = self._fields.get(name)
+        if known is None or value >= known[0]:  # else it was read before what is known, which somebody may be judging by
+            self._fields[name] = (value, mark)
 
     def least_seq(self, namespace: str) -> int:
         """Return the seq from which an entry of ``namespace`` without tags is neither invalid nor stale."""
