@@ -22,7 +22,10 @@ from caching_core.runtime import Mutex
 from caching_core.tiers.memory import Entry
 
 _COUNTER_BITS: Final = 28
+_CALLS: Final = 63
+_WHOLE_TICKS: Final = ~_CALLS
 _STRONGLY_ORDERED: Final = frozenset({"x86_64", "AMD64", "i686", "i386"})
+_FORK_SECONDS: Final = 3.0  # longer than the table's lock is waited for
 _NO_NUMBERS: Final = (count(1), 0)  # an exhausted block: the next number needs a new prefix
 
 
@@ -32,7 +35,10 @@ class Stamps:
     Thread-safe. ``view`` is the array of cells that the hot path reads.
     """
 
-    __slots__ = ("_block", "_clock", "_fence", "_last_version", "_mutex", "_named", "_on_replaced", "_open", "_secret", "_table", "view")
+    __slots__ = (
+        "_block", "_calls", "_clock", "_clock_base", "_fence", "_held", "_mutex", "_named", "_on_replaced", "_open",
+        "_replaced", "_secret", "_table", "view",
+    )  # fmt: skip
 
     def __init__(self, directory: Path | None, *, secret: bytes, on_replaced: Callable[[], None] | None = None) -> None:
         self._open: Callable[[], Table] = anonymous_table if directory is None else partial(file_table, directory)
@@ -41,10 +47,13 @@ class Stamps:
         self._mutex = Mutex()
         self._block = _NO_NUMBERS
         self._clock = clock_id()
-        self._last_version = 0
+        self._calls = count()
+        self._held = False  # the mutex, across a fork
         # Between any two dependent stores a weakly ordered processor needs a barrier: an uncontended lock round trip.
         self._fence = None if platform.machine() in _STRONGLY_ORDERED else Mutex()
         self._table: Table = self._open()
+        self._replaced: list[Table] = []  # tables left behind, of which not everybody has been told
+        self._clock_base = self._table.words[CLOCK_BASE]
         self.view = self._table.cells
         # The generation is asked for at every call of the store: its name is made once.
         self._named = (self._table.words, -1, "")
@@ -198,38 +207,60 @@ class Stamps:
 
     def now_ms(self) -> int:
         """Return the host store's clock in milliseconds: steady through wall-clock steps, wall time at the table's start."""
-        return time.clock_gettime_ns(self._clock) // 1_000_000 + self._table.words[CLOCK_BASE]
+        return time.clock_gettime_ns(self._clock) // 1_000_000 + self._clock_base
 
     def version_no(self) -> int:
-        """Return the store's clock as a version number (ms << 20, the rest of the millisecond below), never twice."""
-        nanoseconds = time.clock_gettime_ns(self._clock)
-        milliseconds, rest = divmod(nanoseconds, 1_000_000)
-        version = (milliseconds + self._table.words[CLOCK_BASE]) << 20 | rest
-        if version <= self._last_version:
-            version = self._last_version + 1
-        self._last_version = version
-        return version
+        """Return the store's clock as a version number (ms << 20, the rest of the millisecond below).
+
+        No two calls of a process get the same, whatever their threads: the last six bits count calls, which take longer
+        than the 64 ns that those bits hide. Calls of two processes may: writers of one name are told apart by the store.
+        """
+        milliseconds, rest = divmod(time.clock_gettime_ns(self._clock), 1_000_000)
+        return (milliseconds + self._clock_base) << 20 | rest & _WHOLE_TICKS | next(self._calls) & _CALLS
 
     # -- life ------------------------------------------------------------------------------------
 
     def check(self) -> bool:
-        """Re-open the table if its file was replaced; everything held under the old one is dropped. True if it was."""
-        if self._table.is_current():
-            return False
-        old = self._table
-        with self._mutex:
-            self._table = self._open()
-            self._block = _NO_NUMBERS
-            self.view = self._table.cells
-            self._named = (self._table.words, -1, "")
+        """Re-open the table if its file was replaced; everything held under the old one is dropped. True if it was.
+
+        Raises TierUnavailable where it cannot be done yet; the next call goes on with what is left of it.
+        """
+        is_new = not self._table.is_current()
+        if is_new:
+            with self._mutex:
+                table = self._open()
+                self._replaced.append(self._table)
+                self._table = table
+                self._block = _NO_NUMBERS
+                self._clock_base = table.words[CLOCK_BASE]
+                self.view = table.cells
+                self._named = (table.words, -1, "")
+        if self._replaced:
+            self._tell_of_replaced()
+        return is_new
+
+    def _tell_of_replaced(self) -> None:
+        """Empty the tables left behind, then the new one, then this process; what fails is done again by the next check."""
+        for old in self._replaced:
+            _touch_all_of(old)  # first: it needs no number, so that nothing can keep it from being done
+        self.touch_all()
         if self._on_replaced is not None:
             self._on_replaced()
-        self.touch_all()
-        _touch_all_of(old)
-        return True
+        self._replaced.clear()
+
+    def before_fork(self) -> None:
+        """Wait until no thread of this process holds the table's lock, which a child would go on holding."""
+        self._held = self._mutex.acquire(timeout=_FORK_SECONDS)
+
+    def after_fork_in_parent(self) -> None:
+        """Let the threads go on."""
+        if self._held:
+            self._held = False
+            self._mutex.release()
 
     def after_fork(self) -> None:
-        """Give the child its own numbers: the parent's block must not be used twice."""
+        """Give the child its own locks and numbers: the parent's block must not be used twice."""
+        self._held = False
         self._mutex = Mutex()
         self._fence = None if self._fence is None else Mutex()
         self._block = _NO_NUMBERS

@@ -73,9 +73,20 @@ class Table:
 
     @contextmanager
     def locked(self) -> Generator[None]:
-        """Hold the table's lock, against threads and processes alike (a lock per open file, not per process)."""
-        with _file_lock(self._lock_path):
+        """Hold the table's lock, against threads and processes alike (a lock per open file, not per process).
+
+        Raises TierUnavailable where it cannot be had.
+        """
+        try:
+            fd = _take_lock(self._lock_path)
+        except OSError as error:
+            raise TierUnavailable(
+                f"the lock of the stamp table cannot be opened ({error.strerror}); check the directory and the limit of open files"
+            ) from error
+        try:
             yield
+        finally:
+            _give_up_lock(fd)
 
     def take_prefix(self) -> int:
         """Take the next prefix of the host: the caller alone numbers its touches under it."""
@@ -99,9 +110,8 @@ class Table:
         return (status.st_dev, status.st_ino) == self.identity
 
 
-@contextmanager
-def _file_lock(path: str) -> Generator[None]:
-    """Hold a lock of an open file description. Raises TierUnavailable: whoever holds it was stopped in the middle."""
+def _take_lock(path: str) -> int:
+    """Take a lock of an open file description. Raises OSError, or TierUnavailable: who holds it was stopped in the middle."""
     flags = os.O_RDWR if path.startswith("/proc/") else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     fd = os.open(path, flags | os.O_CLOEXEC, _FILE_MODE)
     try:
@@ -109,7 +119,7 @@ def _file_lock(path: str) -> Generator[None]:
         while True:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
+                return fd
             except BlockingIOError:
                 if time.monotonic() > until:
                     raise TierUnavailable(
@@ -117,9 +127,31 @@ def _file_lock(path: str) -> Generator[None]:
                         "a process of this cache was stopped while it held it: continue or end it"
                     ) from None
             time.sleep(_LOCK_PAUSE)
-        yield
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _give_up_lock(fd: int) -> None:
+    # Closing would not do: a process forked meanwhile has a copy of the descriptor, and the lock with it.
+    try:
+        fcntl.flock(fd, fcntl.LOCK_UN)
     finally:
         os.close(fd)
+
+
+def has_table(directory: Path) -> bool:
+    """Tell whether a stamp table of this boot stands in ``directory``: then others may share it, now or later."""
+    try:
+        with (directory / "stamps").open("rb") as file:
+            head = file.read(24)
+    except OSError:
+        return False
+    return _is_ours(head, boot_number())
+
+
+def _is_ours(head: bytes, boot: int) -> bool:
+    return [int.from_bytes(head[at : at + 8], "little") for at in (0, 8, 16)] == [_MAGIC, TABLE_BYTES, boot]
 
 
 def _fill(fd: int, *, boot: int) -> None:
@@ -161,7 +193,8 @@ def file_table(directory: Path) -> Table:
     lock_path = str(directory / "stamps.lock")
     boot = boot_number()
     try:
-        with _file_lock(lock_path):
+        lock = _take_lock(lock_path)
+        try:
             fd = _open_existing(path, boot)
             if fd is None:
                 fd = _create(path, boot)
@@ -169,6 +202,8 @@ def file_table(directory: Path) -> Table:
                 return Table(fd, path, lock_path)
             finally:
                 os.close(fd)
+        finally:
+            _give_up_lock(lock)
     except OSError as error:
         raise TierUnavailable(
             f"the stamp file {path} cannot be opened ({error.strerror}); check that the directory is writable and has 5 MiB free"
@@ -184,9 +219,7 @@ def _open_existing(path: Path, boot: int) -> int | None:
     if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
         os.close(fd)
         raise ConfigInvalid(f"{path} is not owned by this user alone; remove it, or run: chmod 600 {path}")
-    head = os.pread(fd, 24, 0)
-    words = [int.from_bytes(head[at : at + 8], "little") for at in (0, 8, 16)]
-    if status.st_size == TABLE_BYTES and words == [_MAGIC, TABLE_BYTES, boot]:
+    if status.st_size == TABLE_BYTES and _is_ours(os.pread(fd, 24, 0), boot):
         return fd
     os.close(fd)
     return None

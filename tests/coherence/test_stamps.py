@@ -1,11 +1,16 @@
 """Stamps: captures die with what they depend on, and with nothing else; numbers are never used twice."""
 
 import os
+import shutil
 import stat
+import sys
+import threading
+import time
+from pathlib import Path
 
 import pytest
 
-from caching_core.coherence import Stamps
+from caching_core.coherence import Stamps, has_table
 from caching_core.coherence._regions import CELLS, KEY_CELLS, TAGS_AT, TENANTS_AT, Cells
 from caching_core.coherence._table import BOOT, TABLE_BYTES, file_table
 from caching_core.errors import ConfigInvalid, TierUnavailable
@@ -189,3 +194,114 @@ def test_a_lock_that_nobody_gives_up_is_an_unavailable_tier_not_a_hang(directory
     with stamps._table.locked(), pytest.raises(TierUnavailable, match="continue or end it"):
         stamps.void(stamps.current(), "test")
     assert stamps.void(stamps.current(), "test") == stamps.current()
+
+
+def test_versions_of_one_tick_of_the_clock_differ(stamps, monkeypatch):
+    moment = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    monkeypatch.setattr("caching_core.coherence._stamps.time.clock_gettime_ns", lambda _clock: moment)
+    assert len({stamps.version_no() for _ in range(64)}) == 64
+
+
+def test_threads_never_get_the_same_version(stamps):
+    found, interval = [], sys.getswitchinterval()
+    threads = [threading.Thread(target=lambda: found.append([stamps.version_no() for _ in range(20_000)])) for _ in range(4)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(set().union(*found)) == 80_000
+
+
+def forked(work):
+    """Run ``work`` in a child; return its pid."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return child
+
+
+def test_a_lock_that_is_given_up_is_free_although_a_child_was_forked_meanwhile(stamps):
+    going_on, tell = os.pipe()
+    with stamps._table.locked():
+        child = forked(lambda: os.read(going_on, 1))
+    try:
+        assert stamps.void(stamps.current(), "test") == stamps.current()
+    finally:
+        os.write(tell, b"x")
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_fork_waits_for_the_lock_and_takes_none_along(directory):
+    stamps = Stamps(directory, secret=b"")
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold():
+        with stamps._mutex, stamps._table.locked():
+            inside.set()
+            leave.wait(20)
+
+    def has_no_lock_and_can_take_it():
+        stamps.after_fork()
+        held = [Path(f"/proc/self/fd/{fd}") for fd in range(3, 100)]
+        assert not [link for link in held if link.is_symlink() and link.readlink().name == "stamps.lock"]
+        stamps.fresh()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert inside.wait(20)
+    threading.Timer(0.2, leave.set).start()
+    stamps.before_fork()
+    child = forked(has_no_lock_and_can_take_it)
+    stamps.after_fork_in_parent()
+    assert os.waitpid(child, 0)[1] == 0
+    holder.join()
+    assert stamps.void(stamps.current(), "test")
+
+
+def test_a_replaced_file_is_told_of_until_everybody_heard(directory):
+    answers = iter([RuntimeError("a handle was made meanwhile"), None])
+    heard = []
+
+    def drop():
+        heard.append(True)
+        answer = next(answers)
+        if answer is not None:
+            raise answer
+
+    one = Stamps(directory, secret=b"", on_replaced=drop)
+    cells = one.cells("acme", "default")
+    entry = captured(one, cells, "k")
+    old_view = one.view
+    (directory / "stamps").unlink()
+    with pytest.raises(RuntimeError):
+        one.check()
+    assert old_view[entry.lane] != entry.seen, "a handle that still has the old table hears of it whatever fails"
+    assert not one.check()
+    assert len(heard) == 2
+    assert not one.check()
+    assert len(heard) == 2
+
+
+def test_a_lock_that_cannot_be_opened_is_an_unavailable_tier(directory):
+    stamps = Stamps(directory, secret=b"")
+    shutil.rmtree(directory)
+    for ask in (stamps.fresh, lambda: stamps.void(stamps.current(), "test")):
+        with pytest.raises(TierUnavailable, match="lock of the stamp table"):
+            ask()
+
+
+def test_a_table_of_this_boot_is_known_without_opening_it(directory):
+    assert not has_table(directory)
+    stamps = Stamps(directory, secret=b"")
+    assert has_table(directory)
+    stamps._table.words[BOOT] += 1
+    assert not has_table(directory)
