@@ -216,18 +216,16 @@ class Loader:
                 flight.is_private = True
                 return value
             channel = await self._sealing(scope)
-            if channel is None:
-                self._keep(scope, key, entry, flight, value, packed, life, since=began, flags=loading.flags)
-                return value
-            frame = channel.seal(
-                key, packed, created_ms=now_ms, soft_ms=life.soft_ms, hard_ms=life.hard_ms,
-                version_no=entry.version, epoch=ledger.epoch, seq=ledger.seq, tags=loading.tags,
-                cost_ms=int((state.now() - began) * 1000), flags=loading.flags, stored_key=stored_key,
-            )  # fmt: skip
-            # Lifetimes count from the start of the load: what was read then is that old now.
-            expires = None if life.hard_ms is None else now_ms + life.hard_ms
-            filled = await self._put(scope, Put(name, frame, expires, token=token, version_no=entry.version))
-            scope.counts.fills_refused += not filled
+            if channel is not None:
+                frame = channel.seal(
+                    key, packed, created_ms=now_ms, soft_ms=life.soft_ms, hard_ms=life.hard_ms,
+                    version_no=entry.version, epoch=ledger.epoch, seq=ledger.seq, tags=loading.tags,
+                    cost_ms=int((state.now() - began) * 1000), flags=loading.flags, stored_key=stored_key,
+                )  # fmt: skip
+                # Lifetimes count from the start of the load: what was read then is that old now.
+                expires = None if life.hard_ms is None else now_ms + life.hard_ms
+                filled = await self._put(scope, Put(name, frame, expires, token=token, version_no=entry.version))
+                scope.counts.fills_refused += not filled
             self._keep(scope, key, entry, flight, value, packed, life, since=began, flags=loading.flags)
             return value
         finally:
