@@ -168,6 +168,14 @@ class Instance:
         figures["tenants"] = len({tenant for tenant, _ in self.state.scopes})
         return CacheStats(**figures)  # type: ignore[arg-type]  # the names are the fields', checked by the constructor
 
+    def before_fork(self) -> None:
+        """Let no thread hold what a child would go on holding."""
+        self.stamps.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        """Let the threads go on."""
+        self.stamps.after_fork_in_parent()
+
     def after_fork(self) -> None:
         """Give the child its own locks and numbers."""
         self.state.after_fork()

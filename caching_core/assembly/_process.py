@@ -8,6 +8,7 @@ user or at exit.
 import atexit
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from caching_core.assembly._instance import Instance
@@ -27,13 +28,15 @@ class _Registry:
         self._mutex = threading.RLock()
         self._shared: dict[str, _Shared] = {}
 
-    def acquire(self, config: CacheConfig) -> Instance:
+    def acquire(self, config: CacheConfig, keep: Callable[[Instance], None] | None) -> Instance:
         name = fingerprint(config)
         with self._mutex:
             shared = self._shared.get(name)
             if shared is None:
                 shared = self._shared[name] = _Shared(Instance(config))
             shared.users += 1
+            if keep is not None:
+                keep(shared.instance)
         return shared.instance
 
     def release(self, instance: Instance) -> None:
@@ -50,9 +53,14 @@ class _Registry:
         instance.close()
 
     def before_fork(self) -> None:
+        """Wait until nothing is being opened, closed or numbered: a child would inherit it half done, and its locks."""
         self._mutex.acquire()
+        for shared in self._shared.values():
+            shared.instance.before_fork()
 
     def after_fork_in_parent(self) -> None:
+        for shared in self._shared.values():
+            shared.instance.after_fork_in_parent()
         self._mutex.release()
 
     def after_fork_in_child(self) -> None:
@@ -75,9 +83,12 @@ os.register_at_fork(
 atexit.register(_registry.close)
 
 
-def acquire(config: CacheConfig) -> Instance:
-    """Return the instance of this configuration, opened if it is the first; pair with ``release``."""
-    return _registry.acquire(config)
+def acquire(config: CacheConfig, keep: Callable[[Instance], None] | None = None) -> Instance:
+    """Return the instance of this configuration, opened if it is the first; pair with ``release``.
+
+    ``keep`` is called with it before anybody can fork: a child then never counts a user who does not know of it.
+    """
+    return _registry.acquire(config, keep)
 
 
 def release(instance: Instance) -> None:

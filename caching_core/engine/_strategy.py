@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from caching_core.errors import ConfigInvalid
-from caching_core.runtime import Mutex
 
 
 class CustomStrategy(ABC):
@@ -24,12 +23,11 @@ class CustomStrategy(ABC):
 
 
 class Strategies:
-    """The registered strategies by name."""
+    """The registered strategies by name. Thread-safe without a lock: it only adds and reads single names."""
 
-    __slots__ = ("_mutex", "_strategies")
+    __slots__ = ("_strategies",)
 
     def __init__(self) -> None:
-        self._mutex = Mutex()
         self._strategies: dict[str, CustomStrategy] = {}
 
     def register(self, name: str, strategy: CustomStrategy) -> None:
@@ -37,8 +35,7 @@ class Strategies:
         for method in ("should_cache", "calculate_ttl"):
             if not callable(getattr(strategy, method, None)):
                 raise ConfigInvalid(f"strategy {name!r} ({type(strategy).__name__}) has no method {method}; derive it from CustomStrategy")
-        with self._mutex:
-            self._strategies[name] = strategy
+        self._strategies[name] = strategy
 
     def named(self, name: str) -> CustomStrategy:
         """Return a strategy. Raises ConfigInvalid for a name that was not registered."""

@@ -6,13 +6,14 @@ from typing import Generic, TypeVar
 from caching_core.assembly import Instance, acquire, release
 from caching_core.codec import BaseSerializer
 from caching_core.config import CacheConfig
-from caching_core.engine import CustomStrategy
+from caching_core.engine import BoundHandle, CustomStrategy
 from caching_core.errors import CacheError
 from caching_core.events import TenantRejected
-from caching_core.runtime import Mutex
+from caching_core.manager._closed import close_handle
+from caching_core.runtime import Mutex, after_fork_in_child
 from caching_core.tenancy import TenantPolicy, check_namespace
 
-H = TypeVar("H")
+H = TypeVar("H", bound=BoundHandle)
 
 
 class OpenedManager(Generic[H]):
@@ -25,11 +26,15 @@ class OpenedManager(Generic[H]):
         self._policy = TenantPolicy(self._config)
         if self.requires_tenant:
             self._policy.require_tenant()
-        self._mutex = Mutex()
+        self._renew()
+        after_fork_in_child(self._renew)
         self._instance: Instance | None = None
         self._is_closed = False
         self._handles: dict[tuple[str, str], H] = {}
         self._explicit: dict[tuple[str, str | None], H] = {}
+
+    def _renew(self) -> None:
+        self._mutex = Mutex()
 
     @property
     def config(self) -> CacheConfig:
@@ -55,11 +60,21 @@ class OpenedManager(Generic[H]):
                 return handle
         where = self._decide(tenant_id, namespace)
         handle = self._handles.get(where)
-        if handle is None:
-            handle = self._handles.setdefault(where, self._bind(self._opened(), *where))
-        if tenant_id is not None:
-            self._explicit[tenant_id, namespace] = handle
-        return handle
+        if handle is not None and tenant_id is None:
+            return handle
+        return self._remembered(where, None if tenant_id is None else (tenant_id, namespace))
+
+    def _remembered(self, where: tuple[str, str], asked: tuple[str, str | None] | None) -> H:
+        """Return the one handle of ``where``, made if need be, and note what it was asked for as."""
+        while True:
+            instance = self._opened()
+            made = self._handles.get(where) or self._bind(instance, *where)
+            with self._mutex:
+                if self._instance is instance:  # not closed meanwhile
+                    handle = self._handles.setdefault(where, made)
+                    if asked is not None:
+                        self._explicit[asked] = handle
+                    return handle
 
     def _bind(self, instance: Instance, tenant: str, namespace: str) -> H:
         """Make the handle; each manager gives it its own engine."""
@@ -88,10 +103,11 @@ class OpenedManager(Generic[H]):
             with self._mutex:
                 if self._is_closed:
                     raise CacheError("this cache manager is closed; make a new one, or call start() again")
-                if self._instance is None:
-                    self._instance = acquire(self._config)
-                instance = self._instance
+                instance = self._instance or acquire(self._config, self._keep)
         return instance
+
+    def _keep(self, instance: Instance) -> None:
+        self._instance = instance
 
     def _reopen(self) -> None:
         with self._mutex:
@@ -99,11 +115,14 @@ class OpenedManager(Generic[H]):
         self._opened()
 
     def _close(self) -> None:
-        self._handles.clear()
-        self._explicit.clear()
         with self._mutex:
             instance, self._instance = self._instance, None
             self._is_closed = True
+            handles = list(self._handles.values())
+            self._handles.clear()
+            self._explicit.clear()
+        for handle in handles:
+            close_handle(handle)
         if instance is not None:
             release(instance)
 

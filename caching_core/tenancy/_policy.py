@@ -4,7 +4,7 @@ from typing import Final
 
 from caching_core.config import MAIN_TENANT, CacheConfig
 from caching_core.errors import QuotaExceeded, TenantUnknown
-from caching_core.runtime import Mutex
+from caching_core.runtime import Mutex, after_fork_in_child
 from caching_core.tenancy._checks import check_tenant
 from caching_core.tenancy._current import current_tenant
 
@@ -19,7 +19,7 @@ class TenantPolicy:
     use. Multi-tenant (``tenants`` configured, or switched on by ``require_tenant``) has no fallback.
     """
 
-    __slots__ = ("_accepted", "_are_listed", "_is_isolated", "_is_multi", "_limit", "_lock", "_pinned")
+    __slots__ = ("__weakref__", "_accepted", "_are_listed", "_is_isolated", "_is_multi", "_limit", "_lock", "_pinned")
 
     def __init__(self, config: CacheConfig, *, limit: int = MAX_TENANTS) -> None:
         tenancy = config.tenancy
@@ -28,9 +28,13 @@ class TenantPolicy:
         self._are_listed = tenancy.tenants is not None
         self._is_multi = tenancy.isolation and self._are_listed
         self._limit = limit
-        self._lock = Mutex()
+        self._renew()
+        after_fork_in_child(self._renew)
         # Ids that passed once; the listed ones are all there from the start.
         self._accepted = set(tenancy.tenants or ())
+
+    def _renew(self) -> None:
+        self._lock = Mutex()
 
     @property
     def is_multi_tenant(self) -> bool:
