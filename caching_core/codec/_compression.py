@@ -20,8 +20,8 @@ _LEAST_WINDOW: Final = 8 << 20  # what RFC 8878 asks every decoder to accept
 class Compressor:
     """Compresses with one algorithm and reads all of them. Thread-safe: contexts are lent from lists.
 
-    ``auto`` is zstd from 4 KiB up and nothing below: small structured values gain little without a
-    dictionary (1.3 to 1.6 times) and cost more than sealing does.
+    ``auto`` is zstd from 64 KiB up and nothing below: on a host's own disk compression saves only space, and
+    small structured values gain little without a dictionary (1.3 to 1.6 times) and cost more than sealing does.
     """
 
     __slots__ = ("_algorithm", "_contexts", "_largest", "_readers", "smallest")
