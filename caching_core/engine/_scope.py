@@ -14,12 +14,14 @@ from caching_core.engine._counts import Counts
 from caching_core.engine._flight import Flights
 from caching_core.engine._gate import AuditGate
 from caching_core.engine._strategy import Strategies
+from caching_core.errors import QuotaExceeded
 from caching_core.events import Hooks
 from caching_core.runtime import Mutex
 from caching_core.tenancy import NameScheme
 from caching_core.tiers.memory import Entry, MemoryTier, Partition
 
 FOREVER: Final = float("inf")
+MAX_SCOPES: Final = 20_000  # about 10 KiB each, for as long as the process lives
 
 
 class ViewHolder(Protocol):
@@ -129,12 +131,17 @@ class EngineState:
         self._mutex = Mutex()
 
     def scope(self, tenant: str, namespace: str) -> Scope:
-        """Return the scope of a tenant and namespace; the same object each time."""
+        """Return the scope of a tenant and namespace; the same object each time. Raises QuotaExceeded beyond 20,000 of them."""
         scope = self.scopes.get((tenant, namespace))
         if scope is None:
             with self._mutex:
                 scope = self.scopes.get((tenant, namespace))
                 if scope is None:
+                    if len(self.scopes) >= MAX_SCOPES:
+                        raise QuotaExceeded(
+                            f"this process has met {MAX_SCOPES} pairs of tenant and namespace and takes no more: {namespace!a} of "
+                            f"{tenant!a} is refused; namespaces are parts of a program, put what comes from input into the key"
+                        )
                     partition = self.memory.partition(tenant, namespace) if self.memory is not None else None
                     scope = Scope(tenant, namespace, cells=self.stamps.cells(tenant, namespace), partition=partition)
                     self.scopes[tenant, namespace] = scope
