@@ -21,6 +21,10 @@ _REFRESH_SECONDS: Final = 5.0
 _OPENING: Final = frozenset({KeyState.STAGED, KeyState.PRIMARY, KeyState.ENABLED})
 
 
+def _say_nothing(_name: str, _key_id: bytes) -> None:
+    """Hear of no key."""
+
+
 def derive(root: bytes, purpose: str, name: str) -> bytes:
     """Return 32 bytes of HKDF-SHA256 with info ``purpose|name``."""
     return HKDF(algorithm=SHA256(), length=KEY_SIZE, salt=None, info=f"{purpose}|{name}".encode()).derive(root)
@@ -79,7 +83,9 @@ class KeyRing:
     are not used further when the keystore is away.
     """
 
-    __slots__ = ("_drops", "_fleet", "_guard", "_keys", "_lease", "_now", "_provider", "_random", "_refreshed", "_store", "_wall")
+    __slots__ = (
+        "_drops", "_fleet", "_guard", "_keys", "_lease", "_now", "_on_made", "_provider", "_random", "_refreshed", "_store", "_wall",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -90,14 +96,16 @@ class KeyRing:
         now: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         random: Random = os.urandom,
+        on_made: Callable[[str, bytes], None] = _say_nothing,
     ) -> None:
-        """``wall`` dates new rows; ``now`` measures leases."""
+        """``wall`` dates new rows; ``now`` measures leases; ``on_made`` hears name and id of each root key that this ring made."""
         self._store = store
         self._provider = provider
         self._lease = lease_seconds
         self._now = now
         self._wall = wall
         self._random = random
+        self._on_made = on_made
         self._keys: dict[str, TenantKeys] = {}
         self._refreshed: dict[str, float] = {}
         self._drops = 0  # how often something was dropped: a load that began before must not bring it back
@@ -201,6 +209,8 @@ class KeyRing:
             created_ms=int(self._wall() * 1000),
         )
         stands = await self._store.create(name, row)
+        if stands.key_id == row.key_id:  # else another was first, and says so
+            self._on_made(name, row.key_id)
         if stands.state not in _OPENING:
             raise KeyUnavailable(f"the key of {name!r} is {stands.state}; a new one must be made before anything can be sealed")
         return stands
