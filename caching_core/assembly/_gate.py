@@ -1,5 +1,7 @@
 """The audit log as the engine's gate, and as a listener to events."""
 
+from collections.abc import Callable
+
 from caching_core.audit import AuditClass, AuditLog, EventRecorder, Outcome
 from caching_core.events import Hooks
 from caching_core.tenancy import current_actor
@@ -30,6 +32,6 @@ def acting() -> tuple[str, str]:
     return ("system", "") if actor is None else (actor.type, actor.id)
 
 
-def listen(log: AuditLog, hooks: Hooks) -> None:
-    """Write the events that belong in the log into it."""
-    hooks.subscribe(EventRecorder(log, actor=acting))
+def listen(log: AuditLog, hooks: Hooks) -> Callable[[], None]:
+    """Write the events that belong in the log into it, until the returned function is called."""
+    return hooks.subscribe(EventRecorder(log, actor=acting))

@@ -2,25 +2,26 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Final
 
 from caching_core.assembly._gate import LogGate, listen
-from caching_core.assembly._keys import key_provider, key_ring, keystore_of
+from caching_core.assembly._keys import bury_destroyed
+from caching_core.assembly._late_store import LateStore
 from caching_core.assembly._note import note
+from caching_core.assembly._place import Place, is_full, open_place
+from caching_core.assembly._unbuilt import refuse_what_is_not_built, without_effect
 from caching_core.audit import AuditLog
 from caching_core.codec import Codec
-from caching_core.coherence import Stamps
 from caching_core.config import CacheConfig, PolicyBook, fingerprint
-from caching_core.crypto import FLEET, KeyRing, derive
-from caching_core.engine import AuditGate, Counts, EngineOptions, EngineState, MultiLevelCache, OpenGate
-from caching_core.errors import ConfigInvalid, TierUnavailable
-from caching_core.events import Hooks, Started, Stopped, TierLost
+from caching_core.crypto import FLEET, derive
+from caching_core.engine import Counts, EngineOptions, EngineState, MultiLevelCache, OpenGate
+from caching_core.errors import AuditUnavailable, CacheError, NotSupported, TierUnavailable
+from caching_core.events import ConfigNote, Hooks, Started, Stopped, UpkeepFailed
 from caching_core.insight import CacheStats
-from caching_core.keystore import SqliteKeyStore
 from caching_core.runtime import BlockingRuntime, LoopRuntime, PeriodicWorker, Runtime, run_sync
 from caching_core.tiers import Store
-from caching_core.tiers.disk import DiskStore, own_directory
+from caching_core.tiers.disk import DiskStore
 from caching_core.tiers.memory import MemoryTier
 
 UPKEEP_SECONDS: Final = 1.0
@@ -29,104 +30,121 @@ UPKEEP_SECONDS: Final = 1.0
 class Instance:
     """The engines of both worlds over one state, with the store, keys, audit log and upkeep they need.
 
-    Made by ``open_instance``; shared through the process registry; closed once.
+    Made by ``acquire`` and shared through the process registry; closed once, and of no use after that: what still holds a
+    part of it is told so (CacheError), finds nothing in L1, and starts nothing again.
     """
 
     def __init__(self, config: CacheConfig, *, environ: Mapping[str, str] | None = None) -> None:
-        """Open it. Raises ConfigInvalid, KeyUnavailable; a directory that cannot be used means memory only, said once."""
+        """Open it. Raises ConfigInvalid, KeyUnavailable, TierUnavailable; a call after these tries again.
+
+        A directory that this user cannot have at all means memory only, said once.
+        """
         refuse_what_is_not_built(config)
         self.config = config
         self.hooks = Hooks()
         self.hooks.subscribe(note)
-        self.directory = self._usable_directory(environ)
-        self.ring: KeyRing | None = None
-        self._keystore: SqliteKeyStore | None = None
-        self.audit: AuditLog | None = None
-        gate: AuditGate = OpenGate()
-        secret = self._open_keys(os.environ if environ is None else environ)
-        self.stamps = self._stamps(secret)
-        if self.directory is not None and config.audit.enabled:
-            self.audit = AuditLog(self.directory, key=derive(secret, "audit", FLEET))
-            listen(self.audit, self.hooks)
-            gate = LogGate(self.audit)
-        memory = None
-        if config.l1.enabled:
-            memory = MemoryTier(max_entries=config.l1.max_entries, max_bytes=config.l1.max_bytes, policy=config.l1.policy)
-        self.memory = memory
-        self.state = EngineState(
+        self._is_closed = False
+        with ExitStack() as opened:
+            place = open_place(config, self.hooks, environ=os.environ if environ is None else environ, on_replaced=self._drop_all)
+            opened.callback(place.close)
+            self.directory, self.stamps, self.ring = place.directory, place.stamps, place.ring
+            self.audit = self._open_audit(place, opened)
+            self.memory = _memory(config)
+            self.state = self._make_state()
+            self.blocking_runtime, self.loop_runtime = BlockingRuntime(), LoopRuntime()
+            self.blocking = self._engine(self.blocking_runtime, opened)
+            self.loop = self._engine(self.loop_runtime, opened)
+            opened.callback(self.loop_runtime.close)
+            opened.callback(self.blocking_runtime.close)
+            self._upkeep = None
+            if self.directory is not None:
+                self._upkeep = PeriodicWorker(UPKEEP_SECONDS, self._keep_up, name="caching-upkeep")
+                opened.callback(self._upkeep.stop)
+            self._opened = opened.pop_all()
+        self._say_what_is_idle()
+        self.hooks.emit(Started(fingerprint(config)))
+
+    # -- making --------------------------------------------------------------------------------
+
+    def _open_audit(self, place: Place, opened: ExitStack) -> AuditLog | None:
+        if place.directory is None or place.keystore is None or not self.config.audit.enabled:
+            return None
+        audit = AuditLog(place.directory, key=derive(place.secret, "audit", FLEET))
+        opened.callback(audit.close)
+        opened.callback(listen(audit, self.hooks))
+        try:
+            bury_destroyed(place.keystore, place.directory)
+        except AuditUnavailable as error:
+            self.hooks.emit(ConfigNote(f"destroyed keys were not compared with the audit log: {error}"))
+        return audit
+
+    def _make_state(self) -> EngineState:
+        config = self.config
+        return EngineState(
             options=_options(config),
             stamps=self.stamps,
-            memory=memory,
+            memory=self.memory,
             codec=Codec(compression=config.compression, max_value_bytes=config.max_value_bytes, serializer=config.serializer),
             ring=self.ring,
             hooks=self.hooks,
             policies=PolicyBook(config.policies),
             awake=self.ensure_upkeep,
-            gate=gate,
+            gate=OpenGate() if self.audit is None else LogGate(self.audit),
         )
-        self._upkeep = PeriodicWorker(UPKEEP_SECONDS, self._keep_up, name="caching-upkeep") if self.directory is not None else None
-        self.blocking_runtime = BlockingRuntime()
-        self.loop_runtime = LoopRuntime()
-        self.blocking = self._engine(self.blocking_runtime)
-        self.loop = self._engine(self.loop_runtime)
-        self.hooks.emit(Started(fingerprint(config)))
 
-    # -- making --------------------------------------------------------------------------------
-
-    def _usable_directory(self, environ: Mapping[str, str] | None) -> Path | None:
-        config = self.config
-        if config.cache_levels < 2 or not config.l2.enabled or config.disabled:
-            return None
-        directory = config.resolved_directory(environ)
-        try:
-            own_directory(directory)
-        except TierUnavailable as error:
-            self.hooks.emit(TierLost("disk", f"{error}; going on with memory only"))
-            return None
-        return directory
-
-    def _open_keys(self, environ: Mapping[str, str]) -> bytes:
-        """Return what the fleet shares: also without security the audit log seals names with it, and cells are keyed with it."""
-        if self.directory is None:
-            return b""
-        self._keystore = keystore_of(self.config, self.directory)
-        ring, secret = key_ring(self._keystore, key_provider(self.config, self.directory, environ=environ))
-        self.ring = ring if self.config.crypto.enabled else None
-        return secret
-
-    def _stamps(self, secret: bytes) -> Stamps:
-        try:
-            return Stamps(self.directory, secret=secret, on_replaced=self._drop_all)
-        except TierUnavailable as error:
-            self.hooks.emit(TierLost("disk", f"{error}; going on with memory only"))
-            self.directory = None
-            return Stamps(None, secret=secret, on_replaced=self._drop_all)
-
-    def _engine(self, runtime: Runtime) -> MultiLevelCache:
-        return MultiLevelCache(self.state, self._store(runtime), runtime)
+    def _engine(self, runtime: Runtime, opened: ExitStack) -> MultiLevelCache:
+        store = self._store(runtime)
+        if store is not None:
+            opened.callback(store.close)
+        return MultiLevelCache(self.state, store, runtime)
 
     def _store(self, runtime: Runtime) -> Store | None:
-        if self.directory is None:
+        directory = self.directory
+        if directory is None:
             return None
-        return DiskStore(
-            self.directory,
-            generation=self.stamps,
-            runtime=runtime,
-            max_bytes=self.config.l2.disk_max_bytes,
-            deadline=self.config.l2.deadline,
-            now_ms=self.stamps.now_ms,
-            on_event=self.hooks.emit,
-        )
+
+        def make() -> DiskStore:
+            return DiskStore(
+                directory,
+                generation=self.stamps,
+                runtime=runtime,
+                max_bytes=self.config.l2.disk_max_bytes,
+                deadline=self.config.l2.deadline,
+                now_ms=self.stamps.now_ms,
+                on_event=self.hooks.emit,
+            )
+
+        try:
+            return make()
+        except TierUnavailable as error:
+            if not is_full(error):
+                raise
+            # Stamps stand there, so others may share this directory now or later: they have to be obeyed.
+            return LateStore(make, stamps=self.stamps, on_event=self.hooks.emit, error=error)
+
+    def _say_what_is_idle(self) -> None:
+        notes = (without_effect(self.config), "" if self.memory is None else self.memory.policy_note)
+        message = "; ".join(filter(None, notes))
+        if message:
+            self.hooks.emit(ConfigNote(message))
 
     # -- work ----------------------------------------------------------------------------------
 
     def ensure_upkeep(self) -> None:
-        """Start the upkeep thread if it does not run: at the first use in this process, also after a fork."""
+        """Start the upkeep thread if it does not run: at the first use in this process, also after a fork.
+
+        Raises CacheError once this is closed.
+        """
+        if self._is_closed:
+            raise CacheError("this cache was closed; open a manager, and take a new handle with tenant(…)")
         if self._upkeep is not None:
             self._upkeep.ensure()
 
     def _keep_up(self) -> None:
-        self.stamps.check()
+        try:
+            self.stamps.check()
+        except TierUnavailable as error:
+            self.hooks.emit(UpkeepFailed(str(error)))  # the next turn goes on with it
         if self.blocking.store is not None:
             run_sync(self.blocking.store.maintain())
 
@@ -135,13 +153,25 @@ class Instance:
         self.state.bind_views()
 
     def clear_all(self) -> None:
-        """Invalidate everything of every tenant, on all levels, in one step. Raises AuditUnavailable: then nothing was done."""
-        self.state.gate.admit("clear_all", tenant="", namespace="")
-        if self.directory is None:
-            self.stamps.touch_all()
-        else:
-            self.stamps.void(self.stamps.current(), "clear_all")
-        self.state.drop_all()
+        """Invalidate everything of every tenant, on all levels, in one step.
+
+        Raises NotSupported under ``read_only`` and AuditUnavailable, when nothing was done; TierUnavailable when it could
+        not be done.
+        """
+        if self.config.read_only:
+            raise NotSupported("this cache is configured read_only; use a manager without read_only=True to clear it")
+        gate = self.state.gate
+        gate.admit("clear_all", tenant="", namespace="")
+        try:
+            if self.directory is None:
+                self.stamps.touch_all()
+            else:
+                self.stamps.void(self.stamps.current(), "clear_all")
+        except BaseException:
+            gate.failed("clear_all", tenant="", namespace="")
+            raise
+        finally:
+            self.state.drop_all()
 
     async def stats(self, store: Store | None) -> CacheStats:
         """Return the figures of this process, and of the store as ``store`` sees it."""
@@ -181,19 +211,22 @@ class Instance:
         self.state.after_fork()
 
     def close(self) -> None:
-        """Stop the upkeep, close the connections, write out the audit log. Safe to call twice."""
+        """Stop the upkeep, close the connections, empty L1, write out the audit log. Safe to call twice."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        for scope in list(self.state.scopes.values()):
+            # Whoever comes now has to bind its keys first, which asks ``ensure_upkeep``.
+            scope.keys_until = 0.0
+            scope.plain = None
         self.hooks.emit(Stopped(fingerprint(self.config)))
-        if self._upkeep is not None:
-            self._upkeep.stop()
-        for runtime in (self.blocking_runtime, self.loop_runtime):
-            runtime.close()
-        for engine in (self.blocking, self.loop):
-            if engine.store is not None:
-                engine.store.close()
-        if self.audit is not None:
-            self.audit.close()
-        if self._keystore is not None:
-            self._keystore.close()
+        self._opened.close()
+        self.state.drop_all()
+
+
+def _memory(config: CacheConfig) -> MemoryTier | None:
+    l1 = config.l1
+    return MemoryTier(max_entries=l1.max_entries, max_bytes=l1.max_bytes, policy=l1.policy) if l1.enabled else None
 
 
 def _options(config: CacheConfig) -> EngineOptions:
@@ -207,18 +240,3 @@ def _options(config: CacheConfig) -> EngineOptions:
         hashed_names=config.crypto.key_privacy == "hashed",
         max_value_bytes=config.max_value_bytes,
     )
-
-
-def refuse_what_is_not_built(config: CacheConfig) -> None:
-    """Raise ConfigInvalid for settings whose part of the cache this release does not carry."""
-    refusals: dict[str, bool] = {
-        "redis_url": config.l2.redis_url is not None,
-        "l3_nodes": bool(config.l3.nodes),
-        "sentinels": bool(config.l2.sentinels),
-        "roles": config.tenancy.roles is not None,
-        "pickle": config.crypto.pickle != "off",
-        "metrics_port": config.monitoring.metrics_port is not None,
-    }
-    asked = [name for name, is_set in refusals.items() if is_set]
-    if asked:
-        raise ConfigInvalid(f"{', '.join(asked)}: not in this release, which carries memory and disk on one host; remove the setting")

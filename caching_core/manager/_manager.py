@@ -21,12 +21,15 @@ class CacheManager(OpenedManager[TenantCache]):
     """
 
     async def start(self) -> Self:
-        """Open the cache now instead of at the first call. Raises ConfigInvalid, KeyUnavailable."""
+        """Open the cache now instead of at the first call. Raises ConfigInvalid, KeyUnavailable, TierUnavailable (try again)."""
         self._reopen()
         return self
 
     async def close(self) -> None:
-        """Give back what the cache holds: threads, connections, memory. The last of equal managers closes the engine."""
+        """Give back what the cache holds: threads, connections, memory. The last of equal managers closes the engine.
+
+        Handles that are kept raise CacheError from now on; after ``start()`` take new ones.
+        """
         self._close()
 
     async def __aenter__(self) -> Self:

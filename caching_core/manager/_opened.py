@@ -17,7 +17,11 @@ H = TypeVar("H", bound=BoundHandle)
 
 
 class OpenedManager(Generic[H]):
-    """The common part of CacheManager and SyncCacheManager, whose handles are ``H``: all of it synchronous and thread-safe."""
+    """The common part of CacheManager and SyncCacheManager, whose handles are ``H``: all of it synchronous and thread-safe.
+
+    Closing it closes its handles, for good: every verb of one that is kept raises CacheError, also when the manager is
+    started again; ``tenant`` then gives new ones. Managers of equal settings and their handles go on.
+    """
 
     requires_tenant = False
 
@@ -80,6 +84,10 @@ class OpenedManager(Generic[H]):
         """Make the handle; each manager gives it its own engine."""
         raise NotImplementedError
 
+    def _unbind(self, handle: H) -> None:
+        """Let a handle of a closed manager say so."""
+        close_handle(handle)
+
     def register_strategy(self, name: str, strategy: CustomStrategy) -> None:
         """Make a strategy known under a name, for ``strategy=`` of calls, policies and the settings. Replaces an older one."""
         self._opened().state.strategies.register(name, strategy)
@@ -122,7 +130,7 @@ class OpenedManager(Generic[H]):
             self._handles.clear()
             self._explicit.clear()
         for handle in handles:
-            close_handle(handle)
+            self._unbind(handle)
         if instance is not None:
             release(instance)
 

@@ -7,7 +7,7 @@ from typing import Any, Self, Unpack
 from caching_core.assembly import Instance
 from caching_core.engine import Explanation, WriteOptions
 from caching_core.insight import CacheStats
-from caching_core.manager import OpenedManager
+from caching_core.manager import OpenedManager, close_handle
 from caching_core.runtime import run_sync
 from caching_core.sync._handle import SyncTenantCache
 from caching_core.types import UNSET, Invalidated, Unset
@@ -23,12 +23,15 @@ class SyncCacheManager(OpenedManager[SyncTenantCache]):
     """
 
     def start(self) -> Self:
-        """Open the cache now instead of at the first call. Raises ConfigInvalid, KeyUnavailable."""
+        """Open the cache now instead of at the first call. Raises ConfigInvalid, KeyUnavailable, TierUnavailable (try again)."""
         self._reopen()
         return self
 
     def close(self) -> None:
-        """Give back what the cache holds: threads, connections, memory. The last of equal managers closes the engine."""
+        """Give back what the cache holds: threads, connections, memory. The last of equal managers closes the engine.
+
+        Handles that are kept raise CacheError from now on; after ``start()`` take new ones.
+        """
         self._close()
 
     def __enter__(self) -> Self:
@@ -41,6 +44,10 @@ class SyncCacheManager(OpenedManager[SyncTenantCache]):
 
     def _bind(self, instance: Instance, tenant: str, namespace: str) -> SyncTenantCache:
         return SyncTenantCache(instance.blocking, tenant, namespace)
+
+    def _unbind(self, handle: SyncTenantCache) -> None:
+        super()._unbind(handle)
+        close_handle(handle._verbs)  # noqa: SLF001 - the handle that does what this one blocks for; it belongs to it alone
 
     def get(self, key: str, default: Any = None, *, tenant_id: str | None = None, namespace: str | None = None) -> Any:
         """Return the value under ``key``, or ``default``."""

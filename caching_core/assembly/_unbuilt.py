@@ -1,0 +1,62 @@
+"""Settings whose part of the cache this release does not carry: refused where that would be unsafe, else said."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from caching_core.config import CacheConfig
+from caching_core.errors import ConfigInvalid
+
+# Per group the settings without effect. A value that is given here asks for nothing that is missing.
+_WITHOUT_EFFECT: Final[Mapping[str, Mapping[str, tuple[object, ...]]]] = {
+    "l1": {"max_age": ()},
+    "l3": {"shards": (1,), "deadline": ()},
+    "crypto": {"audit_keystore": (None,)},
+    "tenancy": {"trusted_proxies": ((),)},
+    "coherence": {"mode": ("log",), "outage_grace": (0, 0.0), "on_failover": ("strict",), "log_max_records": (), "log_shards": (1,)},
+    "resilience": dict.fromkeys(
+        (
+            "failure_threshold", "failure_rate", "window", "min_calls", "probe_interval", "recovery_timeout",
+            "success_threshold", "max_retry_attempts", "retry_backoff",
+        ),
+        (),
+    ) | {"enabled": (False,), "fallback_strategy": ("graceful_degradation",)},
+    "audit": {"level": ("basic",), "include_data_access": (False,), "retention_days": (None,)},
+    "learning": dict.fromkeys(
+        ("ttl_floor", "ttl_stretch", "staleness_budget", "learning_rate", "optimization_interval", "min_data_points"), ()
+    ) | {"ml_predictions": (False,), "auto_optimization": (False,)},
+    "monitoring": {"enabled": (False,), "health_check_interval": ()},
+    "alerts": {"channels": ({},)},
+}  # fmt: skip
+
+
+def refuse_what_is_not_built(config: CacheConfig) -> None:
+    """Raise ConfigInvalid for settings without which the cache would be another one than was asked for."""
+    refusals: dict[str, bool] = {
+        "redis_url": config.l2.redis_url is not None,
+        "l3_nodes": bool(config.l3.nodes),
+        "sentinels": bool(config.l2.sentinels),
+        "roles": config.tenancy.roles is not None,
+        "pickle": config.crypto.pickle != "off",
+        "metrics_port": config.monitoring.metrics_port is not None,
+    }
+    asked = [name for name, is_set in refusals.items() if is_set]
+    if asked:
+        raise ConfigInvalid(f"{', '.join(asked)}: not in this release, which carries memory and disk on one host; remove the setting")
+
+
+def without_effect(config: CacheConfig) -> str:
+    """Return a sentence on the settings that were given and change nothing in this release; empty if there are none."""
+    names = list(_idle(config))
+    return f"accepted, but without effect in this release: {', '.join(names)}" if names else ""
+
+
+def _idle(config: CacheConfig) -> Iterator[str]:
+    if config.metrics_namespace:
+        yield "metrics_namespace"
+    for group_name, settings in _WITHOUT_EFFECT.items():
+        group = getattr(config, group_name)
+        for name, harmless in settings.items():
+            if name in group.model_fields_set and getattr(group, name) not in harmless:
+                yield f"{group_name}.{name}"
+    if any(policy.coherence == "ttl" for policy in config.policies.values()):
+        yield "policies.coherence"
