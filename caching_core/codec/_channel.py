@@ -38,6 +38,7 @@ _OTHER_FLAGS: Final = ~_FLAGS
 _READABLE: Final = frozenset(map(int, (SerializerId.BYTES, SerializerId.MSGPACK, SerializerId.JSON, SerializerId.INT, SerializerId.USER)))
 _COMPRESSORS: Final = frozenset(map(int, CompressorId))
 _MOST_METAS: Final = 64
+_LARGE: Final = 4096
 _USUAL: Final = SEALED << 32 | int(SerializerId.MSGPACK) << 8
 _MOST_COST: Final = 0xFFFFFFFF
 _LONGEST_MS: Final = NEVER * UNIT_MS
@@ -83,7 +84,7 @@ class Opened(NamedTuple):
 _new_opened: Final[Callable[[type[Opened], tuple[object, ...]], Opened]] = tuple.__new__  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
 
 
-CurrentValue = tuple[Any, bytes, int, int | None, int | None]  # value, raw, version_no, soft_at_ms, hard_at_ms
+CurrentValue = tuple[Any, bytes | memoryview, int, int | None, int | None]  # value, raw, version_no, soft_at_ms, hard_at_ms
 
 
 class Current:
@@ -227,14 +228,16 @@ class Channel:
         if cipher is None:
             return None
         try:
-            body = cipher.decrypt(blob[69:81], blob[81:], blob[1:81] + self._bound + _prefixed(key))
+            sealed = blob[81:] if len(blob) < _LARGE else memoryview(blob)[81:]
+            body = cipher.decrypt(blob[69:81], sealed, blob[1:81] + self._bound + _prefixed(key))
         except InvalidTag:
             return None
         end = META_PREFIX + (body[0] << 8 | body[1])
         meta = body[META_PREFIX:end]
         if meta not in current.metas and not self._is_current(meta, current):
             return None
-        raw = body[end:]
+        # A view spares a large value two copies; a small one it would cost more than it saves.
+        raw: bytes | memoryview = body[end:] if len(blob) < _LARGE else memoryview(body)[end:]
         if len(raw) != raw_len or raw_len > self._codec.max_value_bytes:
             return None
         load = self._codec.decoder(raw)

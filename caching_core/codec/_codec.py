@@ -156,7 +156,7 @@ class Codec:
             )
         return packed
 
-    def decoder(self, raw: bytes) -> Thaw:
+    def decoder(self, raw: bytes | memoryview) -> Thaw:
         """Return the function that decodes a msgpack payload, as fast as these bytes allow; it raises ``UNDECODABLE``."""
         return self._packer.loader(raw)
 

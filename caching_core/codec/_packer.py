@@ -60,10 +60,10 @@ class MsgpackPacker:
         encoder = ExactEncoder(wire, self._book)
         return encoder.encode(value), encoder.used or None
 
-    def loader(self, data: bytes) -> Callable[[bytes], Any]:
+    def loader(self, data: bytes | memoryview) -> Callable[[bytes], Any]:
         """Return the fastest function that decodes exactly these bytes."""
         # The look costs eight passes over the bytes, and saves a keyword argument.
-        return self.load if len(data) > _LONGEST_LOOKED_AT or has_ext(data) else self.load_plain
+        return self.load if len(data) > _LONGEST_LOOKED_AT or has_ext(bytes(data)) else self.load_plain
 
 
 def _defaults(wire: Wire) -> Default:

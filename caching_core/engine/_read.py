@@ -84,7 +84,7 @@ class Reader:
             return False
         state = self._state
         entry.version = version
-        entry.value, entry.thaw, entry.size = isolate(value, Packed(_MSGPACK, raw), state.codec)
+        entry.value, entry.thaw, entry.size = isolate(value, Packed(_MSGPACK, raw if type(raw) is bytes else bytes(raw)), state.codec)
         limit = hard_at_ms if soft_at_ms is None else soft_at_ms
         # The store counts whole milliseconds: the one that has begun may be over.
         entry.until = FOREVER if limit is None else offset + (limit - 1) / 1000
