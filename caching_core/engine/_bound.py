@@ -36,9 +36,9 @@ class BoundHandle:
         """Show what the handle is bound to."""
         return f"<{type(self).__name__} {self._scope.tenant}/{self._scope.namespace}>"
 
-    def bind_view(self) -> None:
-        """Take the stamp table that is current now."""
-        self._view = self._engine.state.stamps.view
+    def bind_view(self, view: memoryview) -> None:
+        """Take the stamp table that is current now; a handle that was closed may be told, too."""
+        self._view = view
 
     def _again(self, key: str, entry: Entry) -> bool:
         """Tell whether a slot that is not plainly good is good after all."""

@@ -27,7 +27,7 @@ MAX_SCOPES: Final = 20_000  # about 10 KiB each, for as long as the process live
 class ViewHolder(Protocol):
     """Somebody who keeps the stamp table's view by itself, for speed."""
 
-    def bind_view(self) -> None:
+    def bind_view(self, view: memoryview) -> None:
         """Take the view that is current now."""
         ...
 
@@ -221,7 +221,7 @@ class EngineState:
             except RuntimeError:  # another thread bound one while this one looked through them
                 continue
         for handle in handles:
-            handle.bind_view()
+            handle.bind_view(self.stamps.view)
 
     def after_fork(self) -> None:
         """Make the child's own locks and numbers; L1 and the stamp table are kept."""
