@@ -36,7 +36,7 @@ class BoundHandle:
         """Show what the handle is bound to."""
         return f"<{type(self).__name__} {self._scope.tenant}/{self._scope.namespace}>"
 
-    def bind_view(self, view: memoryview) -> None:
+    def bind_view(self, view: "memoryview[float]") -> None:
         """Take the stamp table that is current now; a handle that was closed may be told, too."""
         self._view = view
 

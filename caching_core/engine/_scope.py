@@ -27,7 +27,7 @@ MAX_SCOPES: Final = 20_000  # about 10 KiB each, for as long as the process live
 class ViewHolder(Protocol):
     """Somebody who keeps the stamp table's view by itself, for speed."""
 
-    def bind_view(self, view: memoryview) -> None:
+    def bind_view(self, view: "memoryview[float]") -> None:
         """Take the view that is current now."""
         ...
 

@@ -30,9 +30,10 @@ def test_handles_are_bound_while_the_stamps_are_replaced(manager, directory):
             instance._drop_all()
     except RuntimeError as error:
         failures.append(error)
-    stop.set()
-    for thread in threads:
-        thread.join()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     assert failures == []
     assert cache.tenant("acme").get("k") == 1
 
