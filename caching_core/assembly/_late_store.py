@@ -85,10 +85,10 @@ class LateStore:
         """Return the store's clock, which is the host's."""
         return self._stamps.now_ms()
 
-    def peek(self, name: str, now_ms: int) -> bytes | Peek | None:
+    def peek(self, name: str) -> bytes | Peek | None:
         """Answer as the store does, else UNKNOWN."""
         store = self._store
-        return UNKNOWN if store is None else store.peek(name, now_ms)
+        return UNKNOWN if store is None else store.peek(name)
 
     def put_now(self, name: str, frame: bytes, expires_ms: int | None, version_no: int) -> bool:
         """Do as the store does, else nothing."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from struct import error as struct_error
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -38,6 +39,8 @@ _OTHER_FLAGS: Final = ~_FLAGS
 _READABLE: Final = frozenset(map(int, (SerializerId.BYTES, SerializerId.MSGPACK, SerializerId.JSON, SerializerId.INT, SerializerId.USER)))
 _COMPRESSORS: Final = frozenset(map(int, CompressorId))
 _MOST_METAS: Final = 64
+_HEADER: Final = slice(1, 1 + HEADER)
+_SEALED: Final = slice(1 + HEADER, None)
 _LARGE: Final = 4096
 _USUAL: Final = SEALED << 32 | int(SerializerId.MSGPACK) << 8
 _MOST_COST: Final = 0xFFFFFFFF
@@ -84,19 +87,22 @@ class Opened(NamedTuple):
 _new_opened: Final[Callable[[type[Opened], tuple[object, ...]], Opened]] = tuple.__new__  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
 
 
-CurrentValue = tuple[Any, bytes | memoryview, int, int | None, int | None]  # value, raw, version_no, soft_at_ms, hard_at_ms
+CurrentValue = tuple[Any, bytes | memoryview, int, int | None]  # value, raw, version_no, soft (else hard) limit in ms
 
 
 class Current:
-    """What an entry without tags must be of to be good: ``epoch``, and ``seq`` or later; ``metas`` are known to be."""
+    """What an entry without tags must be of to be good: ``epoch``, and ``seq`` or later.
 
-    __slots__ = ("epoch", "metas", "seq")
+    ``usual`` is how the body of the one begins that was met last, its metadata, and where the rest stands.
+    """
+
+    __slots__ = ("epoch", "seq", "usual")
 
     def __init__(self, epoch: bytes, seq: int) -> None:
         """Know no metadata yet."""
         self.epoch = epoch
         self.seq = seq
-        self.metas: set[bytes] = set()
+        self.usual = (bytes(META_PREFIX), slice(0))  # no body that was sealed begins like this
 
 
 class _Crc32:
@@ -127,7 +133,10 @@ class Channel:
     Without keys the frames are plain: readable by everybody, guarded against accidents by a CRC32 only.
     """
 
-    __slots__ = ("_bound", "_codec", "_keys", "_largest", "_metas", "_random", "_sealed_metas", "_smallest", "namespace", "tenant")
+    __slots__ = (
+        "_bound", "_codec", "_hook", "_keys", "_largest", "_metas", "_random", "_sealed_metas", "_smallest", "_unpack",
+        "namespace", "tenant",
+    )  # fmt: skip
 
     def __init__(self, tenant: str, namespace: str, keys: TenantKeys | None, codec: Codec, *, random: Random = os.urandom) -> None:
         """Bind tenant and namespace into every frame."""
@@ -139,6 +148,7 @@ class Channel:
         self._bound = _prefixed(tenant) + _prefixed(namespace)
         self._largest = OVERHEAD + META_PREFIX + LARGEST_META + codec.max_value_bytes
         self._smallest = codec.compressor.smallest
+        self._unpack, self._hook = codec.unpack_with_hook
         self._metas: dict[bytes, Meta] = {}
         self._sealed_metas: dict[tuple[bytes, int, tuple[str, ...]], bytes] = {}
 
@@ -208,62 +218,62 @@ class Channel:
                 raise Refused(Refusal.TAG) from None
         return self._read(frame, fields, body)
 
-    def open_current(  # noqa: PLR0911 -- each way out is one of the cases that are not usual
-        self, key: str, blob: bytes, current: "Current", *, now_ms: int
-    ) -> "CurrentValue | None":
+    def open_current(self, key: bytes, blob: bytes, current: "Current", *, now_ms: int) -> "CurrentValue | None":
         """Open and decode a stored blob (mark byte, then frame) in one go if it is what almost all are.
 
         That is: fresh, not marked, sealed, msgpack, not compressed, without flags and tags, of the epoch and seq that
-        ``current`` asks for. None for everything else, whatever it is: then ``open`` tells.
+        ``current`` asks for, under a key (in UTF-8) of at most 255 bytes. None for everything else, whatever it is: then
+        ``open`` tells.
         """
-        if self._keys is None or len(blob) < OVERHEAD + META_PREFIX + 1:
-            return None
-        mark, head, raw_len, _, created_ms, soft, hard, version_no = STORED.unpack_from(blob)
-        if mark or head != _USUAL:
+        keys = self._keys
+        try:
+            mark, head, raw_len, created_ms, soft, hard, version_no, names, nonce = STORED.unpack_from(blob)
+            length = _LENGTHS[len(key)]
+        except (struct_error, IndexError):
             return None
         limit = soft if soft != NEVER else hard
-        if limit != NEVER and created_ms + limit * UNIT_MS <= now_ms:
+        ends_ms = None if limit == NEVER else created_ms + limit * UNIT_MS
+        if mark or head != _USUAL or keys is None or (ends_ms is not None and ends_ms <= now_ms):
             return None
-        cipher = self._keys.opened.recent.get(blob[41:69])
+        cipher = keys.opened.recent.get(names)
         if cipher is None:
             return None
+        # A view spares a large value two copies; a small one it would cost more than it saves.
+        is_large = len(blob) >= _LARGE
         try:
-            sealed = blob[81:] if len(blob) < _LARGE else memoryview(blob)[81:]
-            body = cipher.decrypt(blob[69:81], sealed, blob[1:81] + self._bound + _prefixed(key))
+            body = cipher.decrypt(
+                nonce, memoryview(blob)[_SEALED] if is_large else blob[_SEALED], blob[_HEADER] + self._bound + length + key
+            )
         except InvalidTag:
             return None
-        end = META_PREFIX + (body[0] << 8 | body[1])
-        meta = body[META_PREFIX:end]
-        if meta not in current.metas and not self._is_current(meta, current):
-            return None
-        # A view spares a large value two copies; a small one it would cost more than it saves.
-        raw: bytes | memoryview = body[end:] if len(blob) < _LARGE else memoryview(body)[end:]
+        beginning, rest = current.usual
+        if not body.startswith(beginning):
+            found = self._rest_of_current(body, current)
+            if found is None:
+                return None
+            rest = found
+        raw: bytes | memoryview = memoryview(body)[rest] if is_large else body[rest]
         if len(raw) != raw_len or raw_len > self._codec.max_value_bytes:
             return None
-        load = self._codec.decoder(raw)
         try:
-            value = load(raw)
+            return self._unpack(raw, ext_hook=self._hook), raw, version_no, ends_ms
         except UNDECODABLE:
             return None
-        return (
-            value,
-            raw,
-            version_no,
-            None if soft == NEVER else created_ms + soft * UNIT_MS,
-            None if hard == NEVER else created_ms + hard * UNIT_MS,
-        )
 
-    def _is_current(self, packed: bytes, current: "Current") -> bool:
+    def _rest_of_current(self, body: bytes, current: "Current") -> slice | None:
+        """Return where the payload stands in a body whose metadata is as ``current`` asks; else None."""
+        end = META_PREFIX + (body[0] << 8 | body[1])
         try:
-            meta = self._metas.get(packed) or self._remember(packed)
+            meta = self._metas.get(body[META_PREFIX:end]) or self._remember(body[META_PREFIX:end])
         except Refused:
-            return False
+            return None
         plain = meta.epoch == current.epoch and meta.seq >= current.seq and not meta.tags
         if not plain or meta.schema is not None or meta.user is not None:
-            return False
-        if meta.key is None and len(current.metas) < _MOST_METAS:
-            current.metas.add(packed)
-        return True
+            return None
+        rest = slice(end, None)
+        if meta.key is None:
+            current.usual = (body[:end], rest)
+        return rest
 
     def open_listed(self, frame: bytes) -> tuple[str, Opened]:
         """Return key and content of a frame whose stored name is hashed, so that only the frame knows its key.

@@ -13,7 +13,7 @@ from caching_core.codec._json import dump_json, load_json
 from caching_core.codec._kinds import Refusal, Refused, SerializerId
 from caching_core.codec._packer import MsgpackPacker
 from caching_core.codec._serializer import BaseSerializer
-from caching_core.codec._wire import fast_wire, reference_wire
+from caching_core.codec._wire import Hook, fast_wire, reference_wire
 from caching_core.errors import ConfigInvalid, ValueNotKept, ValueTooLarge
 from caching_core.types import CompressionAlgorithm
 
@@ -78,7 +78,7 @@ class Packed:
 class Codec:
     """Serialises, compresses and isolates values. Thread-safe; registrations are seen by later calls."""
 
-    __slots__ = ("_book", "_default", "_immutable", "_packer", "_users", "compressor", "max_value_bytes", "pack_plain")
+    __slots__ = ("_book", "_default", "_immutable", "_packer", "_users", "compressor", "max_value_bytes", "pack_plain", "unpack_with_hook")
 
     def __init__(
         self,
@@ -97,6 +97,8 @@ class Codec:
         self._packer = MsgpackPacker(wire, self._book)
         # Packs what msgpack itself knows, with keys of str only, or raises TypeError; also the fastest way to measure.
         self.pack_plain: Callable[[Any], bytes] = wire.pack if wire.is_exact else self._pack_nothing
+        # For who calls it often: the library's own function, and the argument with which it decodes what this codec packed.
+        self.unpack_with_hook: tuple[Callable[..., Any], Hook] = (wire.unpack, self._packer.hook)
         self._users: Mapping[str, BaseSerializer] = {}
         self._immutable: frozenset[type] = frozenset()
 
@@ -155,10 +157,6 @@ class Codec:
                 f"({self.max_value_bytes}); store a part of it, or raise the limit"
             )
         return packed
-
-    def decoder(self, raw: bytes | memoryview) -> Thaw:
-        """Return the function that decodes a msgpack payload, as fast as these bytes allow; it raises ``UNDECODABLE``."""
-        return self._packer.loader(raw)
 
     def unpack(self, payload: Payload) -> Any:
         """Return the value of an opened frame; Refused where it does not decode or nothing here decodes it."""

@@ -20,8 +20,8 @@ PLAIN: Final = 0xCCE00101
 # magic+version+suite, flags, serializer, compressor, raw_len, cost_ms, created_ms, soft, hard, version_no,
 # key id + nonce prefix, rest of the nonce
 LAYOUT: Final = struct.Struct(">IHBBIIQIIQ28s12s")
-# As it stands in a store, after the mark byte: magic to compressor as one number, then as above, up to version_no.
-STORED: Final = struct.Struct(">BQIIQIIQ")
+# As it stands in a store, after the mark byte: magic to compressor as one number, then as above without the cost.
+STORED: Final = struct.Struct(">BQI4xQIIQ28s12s")
 READING: Final = struct.Struct(">IHBBIIQIIQ")
 
 

@@ -36,7 +36,7 @@ class MsgpackPacker:
     the bytes that they hold, and come back as what those stand for.
     """
 
-    __slots__ = ("_book", "_default", "_wire", "load", "load_plain")
+    __slots__ = ("_book", "_default", "_wire", "hook", "load", "load_plain")
 
     def __init__(self, wire: Wire, book: ClassBook) -> None:
         """``load`` decodes every payload; ``load_plain`` one without ext types, somewhat faster."""
@@ -44,7 +44,8 @@ class MsgpackPacker:
         self._book = book
         self._default = _defaults(wire)
         self.load_plain: Callable[[bytes], Any] = wire.unpack
-        self.load: Callable[[bytes], Any] = partial(wire.unpack, ext_hook=_hooks(wire, book))
+        self.hook = _hooks(wire, book)
+        self.load: Callable[[bytes], Any] = partial(wire.unpack, ext_hook=self.hook)
 
     def dump(self, value: Any) -> tuple[bytes, dict[str, bytes] | None]:
         """Return the bytes, and the fingerprints of the registered classes in them if there are any."""
@@ -60,10 +61,10 @@ class MsgpackPacker:
         encoder = ExactEncoder(wire, self._book)
         return encoder.encode(value), encoder.used or None
 
-    def loader(self, data: bytes | memoryview) -> Callable[[bytes], Any]:
+    def loader(self, data: bytes) -> Callable[[bytes], Any]:
         """Return the fastest function that decodes exactly these bytes."""
         # The look costs eight passes over the bytes, and saves a keyword argument.
-        return self.load if len(data) > _LONGEST_LOOKED_AT or has_ext(bytes(data)) else self.load_plain
+        return self.load if len(data) > _LONGEST_LOOKED_AT or has_ext(data) else self.load_plain
 
 
 def _defaults(wire: Wire) -> Default:

@@ -1,6 +1,9 @@
 """The layout of the stamp table: which cell a name has, the same for every process and host.
 
-A keyed hash settles a name's cell within its region; the region sizes are constants of the format.
+A keyed hash settles the cell of a tenant, a namespace or a tag within its region, and the seed of a namespace's
+keys, whose cells a checksum tells: a hit, a miss and a set each need one, and a hash costs eight times as much. Keys
+that share a cell end each other's copies, no more; keys of other tenants and namespaces have another seed. The region
+sizes are constants of the format.
 One table for all names would be wrong: a key that hashed to its tenant's cell would empty the tenant
 at each of its sets.
 """
@@ -9,6 +12,7 @@ import struct
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
+from zlib import crc32
 
 KEY_CELLS: Final = 1 << 18
 TAG_CELLS: Final = 1 << 16
@@ -20,9 +24,8 @@ TAGS_AT: Final = KEY_CELLS
 TENANTS_AT: Final = KEY_CELLS + TAG_CELLS
 CELLS: Final = TENANTS_AT + TENANT_SLOTS * TENANT_STRIDE
 
-_KEY_MASK: Final = KEY_CELLS - 1
-_KEY_BITS: Final = 18
-_LANE_MASK: Final = LANES - 1
+KEY_MASK: Final = KEY_CELLS - 1
+LANE_SHIFT: Final = 32 - 6  # the upper bits choose one of 64 lanes, the lower ones the cell
 
 
 def _hashed(secret: bytes, kind: bytes, *parts: str) -> "blake2b":
@@ -43,18 +46,19 @@ class Cells:
     """The cells of one tenant and namespace, and how a key or tag finds its own.
 
     ``tenant``, ``namespace``, ``any_tag`` are indexes in the table; ``lanes`` the tenant's 64 lanes,
-    as ints that all slots share. ``last_guard`` is the writer's to keep: equal guards are one object.
+    as ints that all slots share. ``seed`` starts the checksum of a key: its lower bits choose the cell, its upper six
+    the lane. ``last_guard`` and ``marks`` (a number per lane) are the stamps' to keep: equal ones are one object.
     """
 
-    __slots__ = ("_keys", "_marks", "_tags", "any_tag", "lanes", "last_guard", "namespace", "tenant")
+    __slots__ = ("_tags", "any_tag", "lanes", "last_guard", "marks", "namespace", "seed", "tenant")
 
     def __init__(self, tenant: str, namespace: str, secret: bytes) -> None:
         slot = _number(_hashed(secret, b"tenant", tenant)) % TENANT_SLOTS
         self.tenant = TENANTS_AT + slot * TENANT_STRIDE
         self.lanes: Sequence[int] = tuple(range(self.tenant + 1, self.tenant + TENANT_STRIDE))
-        self._marks = [0.0] * LANES
+        self.marks = [0.0] * LANES
         self.last_guard = (0.0, 0.0)
-        self._keys = _hashed(secret, b"key", tenant, namespace)
+        self.seed = _number(_hashed(secret, b"key", tenant, namespace)) & 0xFFFFFFFF
         self._tags = _hashed(secret, b"tag", tenant)
         self.any_tag = self._tag_cell("\x00any")
         self.namespace = self._tag_cell("\x00namespace:" + namespace)
@@ -70,16 +74,5 @@ class Cells:
 
     def key(self, key: str) -> tuple[int, int]:
         """Return (cell, lane) of a key of this namespace."""
-        state = self._keys.copy()
-        state.update(key.encode())
-        number = int.from_bytes(state.digest(), "little")
-        return number & _KEY_MASK, self.lanes[(number >> _KEY_BITS) & _LANE_MASK]
-
-    def shared_mark(self, lane: int, number: float) -> float:
-        """Return ``number``, as one object for all slots of a lane that saw the same."""
-        marks, at = self._marks, lane - self.tenant - 1
-        known = marks[at]
-        if known == number:
-            return known
-        marks[at] = number
-        return number
+        number = crc32(key.encode(), self.seed)
+        return number & KEY_MASK, self.lanes[number >> LANE_SHIFT]

@@ -14,9 +14,10 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Final
+from zlib import crc32
 
 from caching_core.coherence._extra import Extra
-from caching_core.coherence._regions import CELLS, LANES, TENANTS_AT, Cells
+from caching_core.coherence._regions import CELLS, KEY_MASK, LANE_SHIFT, LANES, TENANTS_AT, Cells
 from caching_core.coherence._table import CLOCK_BASE, OWNER_GEN, STORE_GEN, Table, anonymous_table, clock_id, file_table
 from caching_core.runtime import Mutex
 from caching_core.tiers.memory import Entry
@@ -70,13 +71,18 @@ class Stamps:
         Sets lane, seen, mark, guard and extra. Equal numbers are one object wherever that is cheap: a slot costs
         less than the floats that its stamp would be made of.
         """
-        view = self.view
+        view, marks = self.view, cells.marks
         entry = Entry()
-        cell, lane = cells.key(key)
-        entry.lane = lane
-        entry.seen = cells.shared_mark(lane, view[lane])  # first: a touch writes the cells, then the lane
+        number = crc32(key.encode(), cells.seed)
+        at = number >> LANE_SHIFT
+        entry.lane = lane = cells.lanes[at]
+        seen, known = view[lane], marks[at]  # first: a touch writes the cells, then the lane
+        if seen == known:
+            entry.seen = known
+        else:
+            entry.seen = marks[at] = seen
         entry.guard = self.guard(cells)
-        entry.mark = view[cell]
+        entry.mark = view[number & KEY_MASK]
         entry.extra = None
         return entry
 
@@ -105,7 +111,12 @@ class Stamps:
                 return False
         elif own != mark[0] or any(view[cell] != number for cell, number in zip(extra.tag_cells, mark[1:], strict=True)):
             return False
-        entry.seen = cells.shared_mark(entry.lane, lane)
+        marks, at = cells.marks, entry.lane - cells.tenant - 1
+        known = marks[at]  # read once: another thread may put a newer number there, which nothing was held against
+        if known == lane:
+            entry.seen = known
+        else:
+            entry.seen = marks[at] = lane
         return True
 
     # -- touches -------------------------------------------------------------------------------

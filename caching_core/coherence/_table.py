@@ -23,7 +23,7 @@ from caching_core.errors import ConfigInvalid, TierUnavailable
 HEADER_BYTES: Final = 4096
 TABLE_BYTES: Final = HEADER_BYTES + CELLS * 8
 
-_MAGIC: Final = int.from_bytes(b"CCSTMP01", "little")
+_MAGIC: Final = int.from_bytes(b"CCSTMP02", "little")
 _PREFIX_SPACE: Final = 1 << 25  # prefix << 28 | counter stays below 2**53, where doubles are exact
 _FILE_MODE: Final = 0o600
 _LOCK_SECONDS: Final = 2.0  # it is held for microseconds, or for the making of a table

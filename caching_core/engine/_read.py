@@ -48,27 +48,26 @@ class Reader:
         now = state.now()  # before the store's clock: a stall between the two must shorten a life, not lengthen it
         if plain is None or type(key) is not str or scope.keys_until <= now:
             return MISSING
-        stamps, store = state.stamps, self._store
-        entry = None
         try:
-            if scope.partition is None:
-                guard = stamps.guard(scope.cells)
-            else:
-                entry = stamps.capture(scope.cells, key)
-                guard = entry.guard
-            name = scope.names.of(key)[0]  # type: ignore[union-attr]  # bound, or there were no ``plain``
+            data = key.encode()
         except UnicodeEncodeError:  # a lone surrogate, which ``get`` refuses with its reason
             return MISSING
+        entry = None
+        if scope.partition is None:
+            guard = state.stamps.guard(scope.cells)
+        else:
+            entry = state.stamps.capture(scope.cells, key)
+            guard = entry.guard
         if guard is not plain[0] and guard != plain[0]:
             return MISSING
+        store, names = self._store, scope.names
         now_ms = store.now_ms()  # type: ignore[union-attr]  # without a store there is no ``plain``
-        blob = store.peek(name, now_ms)  # type: ignore[union-attr]  # as above
+        # A key that is not in clear in its name is not found under this one, or somebody else's entry is, which does not open.
+        blob = store.peek(names.of(key)[0] if names.is_hashed else names.prefix + key)  # type: ignore[union-attr]  # bound, as above
         if blob is None or blob is UNKNOWN:
             return MISSING
-        found = scope.channel.open_current(key, blob, plain[1], now_ms=now_ms)  # type: ignore[union-attr]  # the same
-        if found is None:
-            return MISSING
-        if entry is not None and not self._kept(scope, key, entry, found, now - now_ms / 1000):
+        found = scope.channel.open_current(data, blob, plain[1], now_ms=now_ms)  # type: ignore[union-attr]  # the same
+        if found is None or (entry is not None and not self._kept(scope, key, entry, found, now - now_ms / 1000)):
             return MISSING
         scope.counts.hits_l2 += 1
         return found[0]
@@ -78,16 +77,15 @@ class Reader:
 
         ``offset`` is what the monotonic clock is ahead of the store's, in seconds.
         """
-        value, raw, version, soft_at_ms, hard_at_ms = found
+        value, raw, version, ends_ms = found
         old = scope.entries.get(key)
         if old is not None and old.version > version:
             return False
         state = self._state
         entry.version = version
         entry.value, entry.thaw, entry.size = isolate(value, Packed(_MSGPACK, raw if type(raw) is bytes else bytes(raw)), state.codec)
-        limit = hard_at_ms if soft_at_ms is None else soft_at_ms
         # The store counts whole milliseconds: the one that has begun may be over.
-        entry.until = FOREVER if limit is None else offset + (limit - 1) / 1000
+        entry.until = FOREVER if ends_ms is None else offset + (ends_ms - 1) / 1000
         state.put(scope, key, entry)
         return True
 

@@ -28,10 +28,10 @@ class NameScheme:
     ``name_key`` is the tenant's key for names (at most 64 bytes; empty: unkeyed, without security).
     """
 
-    __slots__ = ("_is_hashed", "_key_state", "_tag_state", "prefix")
+    __slots__ = ("_key_state", "_tag_state", "is_hashed", "prefix")
 
     def __init__(self, tenant: str, namespace: str, name_key: bytes, *, hashed: bool) -> None:
-        self._is_hashed = hashed
+        self.is_hashed = hashed
         space = namespace.encode()
         self._key_state = hashlib.blake2b(len(space).to_bytes(4) + space, digest_size=_HASH_BYTES, key=name_key, person=b"cc-name-v1")
         # Tags belong to the tenant, whatever the namespace.
@@ -40,7 +40,7 @@ class NameScheme:
 
     def of(self, key: str) -> tuple[str, bool]:
         """Return the name of a checked key, and whether the key has to be kept with the entry since its name hides it."""
-        if not self._is_hashed and _is_plain(key) is not None:
+        if not self.is_hashed and _is_plain(key) is not None:
             return self.prefix + key, False
         return self.hashed(key), True
 
@@ -59,7 +59,7 @@ class NameScheme:
 
     def tag(self, tag: str) -> str:
         """Return the text that stands for a checked tag in ledger and log."""
-        return self.hashed_tag(tag) if self._is_hashed or tag[0] == "~" else tag
+        return self.hashed_tag(tag) if self.is_hashed or tag[0] == "~" else tag
 
     def hashed_tag(self, tag: str) -> str:
         """Return the text that hides a tag: as of ``tag`` in a hashed scheme."""

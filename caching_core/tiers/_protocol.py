@@ -139,17 +139,26 @@ class StoreUsage:
     details: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
+class Clock(Protocol):
+    """A store's clock, in milliseconds; an attribute of the store, so that reading it costs one call."""
+
+    def __call__(self) -> int:
+        """Return the time."""
+        ...
+
+
 class Store(Protocol):
     """An authoritative tier. Methods raise TierUnavailable (or DeadlineExceeded), never a driver's error."""
 
-    def now_ms(self) -> int:
-        """Return the store's clock."""
+    @property
+    def now_ms(self) -> Clock:
+        """The store's clock."""
         ...
 
-    def peek(self, name: str, now_ms: int) -> bytes | Peek | None:
+    def peek(self, name: str) -> bytes | Peek | None:
         """Answer as ``get`` does, where that takes no waiting and no repair; else UNKNOWN: ask ``get``.
 
-        ``now_ms`` is the store's clock as the caller just read it.
+        A row past its time may be answered: the frame tells its lifetime, and who opens it looks.
         """
         ...
 

@@ -21,7 +21,7 @@ from caching_core.tiers.disk._events import DiskEvent, StoreQuarantined, StoreVo
 from caching_core.tiers.disk._failures import Failure, FileDamaged, StoreBusy, failure_of, reason_of
 from caching_core.tiers.disk._generation import StoreGeneration
 from caching_core.tiers.disk._pool import FORK_SECONDS, Pool
-from caching_core.tiers.disk._schema import PAGE_BYTES, connect, lay_out
+from caching_core.tiers.disk._schema import PAGE_BYTES, Connection, connect, lay_out
 from caching_core.tiers.disk._upkeep import Bounds
 
 T = TypeVar("T")
@@ -151,7 +151,7 @@ class Access:
         self._retired.append(pool)
         self.pool = None
 
-    def _connect(self, path: Path) -> sqlite3.Connection:
+    def _connect(self, path: Path) -> Connection:
         return connect(path, checkpoint_pages=self._bounds.checkpoint_bytes // PAGE_BYTES)
 
     def void(self, seen: str, reason: str) -> None:

@@ -7,7 +7,9 @@ from typing import Final
 from caching_core.tiers._protocol import FRESH_MARK, STALE_MARK, Delete, EntryChange, Expect, MarkStale, Put
 from caching_core.tiers.disk._schema import NEVER_MS
 
-READ: Final = "SELECT frame, expires FROM entries WHERE name = ?"
+READ: Final = "SELECT frame FROM entries WHERE name = ?"
+
+_READ: Final = "SELECT frame, expires FROM entries WHERE name = ?"
 
 _NONCE: Final = slice(57, 81)  # bytes 56 to 80 of the frame, behind the mark byte
 _FRESH: Final = bytes([FRESH_MARK])
@@ -32,7 +34,7 @@ _SURROGATES: Final = range(0xD800, 0xE000)
 
 def read(connection: sqlite3.Connection, name: str, now: int) -> bytes | None:
     """Return the living frame under ``name``, mark byte first."""
-    row = connection.execute(READ, (name,)).fetchone()
+    row = connection.execute(_READ, (name,)).fetchone()
     if row is None or row[1] <= now:
         return None
     frame: bytes = row[0]
@@ -55,32 +57,26 @@ def _put(connection: sqlite3.Connection, put: Put, now: int, largest: int) -> bo
         return False
     if put.expect is not Expect.ANYTHING and not _stands(connection, name, put.expect, now):
         return False
-    if put.token is None:
-        connection.execute(_VOID, (name,))
-    elif connection.execute(_SPEND, (name, put.token, now)).rowcount == 0:
+    if put.token is not None and connection.execute(_SPEND, (name, put.token, now)).rowcount == 0:
         return False
     size = len(put.frame)
     if size > largest:  # kept out, and what it was to replace must not come back in its place
         connection.execute(_REMOVE, (name,))
+        connection.execute(_VOID, (name,))
         return False
     expires = NEVER_MS if put.expires_ms is None else put.expires_ms
     return connection.execute(_WRITE, (expires, size, name, _FRESH + put.frame, put.version_no)).rowcount > 0
 
 
-def put_alone(connection: sqlite3.Connection, name: str, frame: bytes, *, expires_ms: int | None, version_no: int) -> bool:
-    """Write an entry in a transaction of its own, voiding its lease; False if another process writes or a newer one stands."""
-    execute = connection.execute
+def put_alone(cursor: sqlite3.Cursor, name: str, frame: bytes, *, expires_ms: int | None, version_no: int) -> bool:
+    """Write an entry in a transaction of its own; False if another process writes or a newer one stands."""
+    expires = NEVER_MS if expires_ms is None else expires_ms
     try:
-        execute("BEGIN IMMEDIATE")
+        return cursor.execute(_WRITE, (expires, len(frame), name, _FRESH + frame, version_no)).rowcount > 0
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
             raise
         return False
-    execute(_VOID, (name,))
-    expires = NEVER_MS if expires_ms is None else expires_ms
-    count = execute(_WRITE, (expires, len(frame), name, _FRESH + frame, version_no)).rowcount
-    execute("COMMIT")
-    return count > 0
 
 
 def _delete(connection: sqlite3.Connection, delete: Delete, now: int) -> bool:

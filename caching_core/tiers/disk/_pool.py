@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from caching_core.tiers.disk._failures import Failure, StoreBusy, failure_of
+from caching_core.tiers.disk._schema import Connection
 
 T = TypeVar("T")
 
@@ -31,17 +32,17 @@ class Pool:
 
     __slots__ = ("_all", "_connect", "_opening", "generation", "identity", "idle", "path", "retired")
 
-    def __init__(self, generation: str, path: Path, identity: tuple[int, int], connect: Callable[[Path], sqlite3.Connection]) -> None:
+    def __init__(self, generation: str, path: Path, identity: tuple[int, int], connect: Callable[[Path], Connection]) -> None:
         self.generation = generation
         self.path = path
         self.identity = identity
-        self.idle: list[sqlite3.Connection] = []
+        self.idle: list[Connection] = []
         self.retired = False  # nobody takes from it any more; what comes back is closed
-        self._all: set[sqlite3.Connection] = set()  # also the lent ones; a child keeps those that it must never finalise
+        self._all: set[Connection] = set()  # also the lent ones; a child keeps those that it must never finalise
         self._connect = connect
         self._opening = threading.Lock()  # held while one is made, and throughout a fork
 
-    def take(self) -> sqlite3.Connection:
+    def take(self) -> Connection:
         """Take a connection, made if need be. Raises StoreBusy where this process has enough of them."""
         try:
             return self.idle.pop()
@@ -54,12 +55,12 @@ class Pool:
             self._all.add(connection)
             return connection
 
-    def discard(self, connection: sqlite3.Connection) -> None:
+    def discard(self, connection: Connection) -> None:
         """Close a connection that was taken, instead of giving it back; an open transaction is rolled back."""
         connection.close()
         self._all.discard(connection)
 
-    def lend(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def lend(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on a connection. After an error it is closed, unless it merely could not begin."""
         connection = self.take()
         try:

@@ -8,14 +8,14 @@ tables 3.1, 17, 20; an index on the expiry adds 4 to each write; with pages of 8
 
 import sqlite3
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from caching_core.tiers.disk._failures import FileDamaged
 
 PAGE_BYTES: Final = 4096
 NEVER_MS: Final = (1 << 63) - 1
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _STATEMENTS: Final = 64
 _CACHE_KIB: Final = 4096
 
@@ -31,7 +31,26 @@ _TABLES: Final = (
     "CREATE TABLE fields(tenant INTEGER, field TEXT, value INTEGER NOT NULL, PRIMARY KEY(tenant, field)) WITHOUT ROWID",
     "CREATE TABLE forgotten(tenant INTEGER PRIMARY KEY)",
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    # Whoever writes an entry voids its lease; done here, a set is one statement, which is a transaction of its own: 19 us
+    # where four statements took 28. To mark an entry stale leaves its version, and so its lease.
+    "CREATE TRIGGER void_added AFTER INSERT ON entries BEGIN DELETE FROM leases WHERE name = NEW.name; END",
+    "CREATE TRIGGER void_changed AFTER UPDATE OF version ON entries BEGIN DELETE FROM leases WHERE name = NEW.name; END",
 )
+
+
+class Connection(sqlite3.Connection):
+    """A connection with a cursor of its own for the calls that are made most: making one for each costs a tenth of a read."""
+
+    __slots__ = ("kept_cursor",)
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # Any: sqlite3's own, passed on
+        super().__init__(*arguments, **options)
+        self.kept_cursor = self.cursor()
+
+    def close(self) -> None:
+        """Close, the cursor first: its last statement would keep the file open."""
+        self.kept_cursor.close()
+        super().close()
 
 
 def lay_out(path: Path) -> None:
@@ -55,7 +74,7 @@ def lay_out(path: Path) -> None:
         connection.close()
 
 
-def connect(path: Path, *, checkpoint_pages: int) -> sqlite3.Connection:
+def connect(path: Path, *, checkpoint_pages: int) -> Connection:
     """Open the file, which must be there and of our format."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
@@ -64,6 +83,7 @@ def connect(path: Path, *, checkpoint_pages: int) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
         cached_statements=_STATEMENTS,
+        factory=Connection,
     )
     try:
         # No fsync, ever: a file outlives no reboot (its generation does not), and what a process wrote before it died the

@@ -24,6 +24,7 @@ from caching_core.runtime._port import Runtime
 from caching_core.tiers._protocol import (
     UNKNOWN,
     Changed,
+    Clock,
     Delete,
     EntryChange,
     Expect,
@@ -60,7 +61,7 @@ class DiskStore:
     ConfigInvalid for a directory that is open to others, TierUnavailable where it cannot be written.
     """
 
-    __slots__ = ("_access", "_bounds", "_now_ms", "_on_event", "_owner", "_rand", "_reads", "_unchecked")
+    __slots__ = ("_access", "_bounds", "_on_event", "_owner", "_rand", "_reads", "_unchecked", "now_ms")
 
     def __init__(
         self,
@@ -77,7 +78,7 @@ class DiskStore:
         if max_bytes < LEAST_BYTES:
             raise ConfigInvalid(f"the disk store needs max_bytes of at least {LEAST_BYTES}, not {max_bytes}")
         self._bounds = _upkeep.Bounds(max_bytes, directory)
-        self._now_ms = now_ms
+        self.now_ms: Clock = now_ms
         self._on_event = on_event
         self._rand = rand
         self._owner = int.from_bytes(rand(7), "big")
@@ -87,11 +88,7 @@ class DiskStore:
             self._bounds, generation=generation, runtime=runtime, deadline=deadline, now_ms=now_ms, on_event=on_event, rand=rand
         )
 
-    def now_ms(self) -> int:
-        """Return the store's clock."""
-        return self._now_ms()
-
-    def peek(self, name: str, now_ms: int) -> bytes | Peek | None:
+    def peek(self, name: str) -> bytes | Peek | None:
         """Return mark byte + frame, or None; UNKNOWN where the file has to be opened, waited for or repaired."""
         access = self._access
         pool = access.pool
@@ -102,7 +99,7 @@ class DiskStore:
         except IndexError:
             return UNKNOWN
         try:
-            row = connection.execute(_entries.READ, (name,)).fetchone()
+            row = connection.kept_cursor.execute(_entries.READ, (name,)).fetchone()
         except BaseException as error:
             pool.discard(connection)
             if not isinstance(error, sqlite3.Error):
@@ -111,13 +108,17 @@ class DiskStore:
         pool.idle.append(connection)
         if pool.retired:
             pool.trim(0)
-        if row is None or row[1] <= now_ms:
+        if row is None:
             return None
+        if self._reads is not None:
+            self._note_read(name)
+        frame: bytes = row[0]
+        return frame
+
+    def _note_read(self, name: str) -> None:
         reads = self._reads
         if reads is not None and len(reads) < _upkeep.REMEMBERED_READS:
             reads[name] = None
-        frame: bytes = row[0]
-        return frame
 
     def put_now(self, name: str, frame: bytes, expires_ms: int | None, version_no: int) -> bool:
         """Store a frame in one transaction if nobody writes at this moment; False: ask ``mutate``, which may do it again."""
@@ -138,7 +139,7 @@ class DiskStore:
             access.writing.release()
             return False
         try:
-            done = _entries.put_alone(connection, name, frame, expires_ms=expires_ms, version_no=version_no)
+            done = _entries.put_alone(connection.kept_cursor, name, frame, expires_ms=expires_ms, version_no=version_no)
         except BaseException as error:
             pool.discard(connection)
             if not isinstance(error, sqlite3.Error):
@@ -153,10 +154,10 @@ class DiskStore:
 
     async def get(self, name: str) -> bytes | None:
         """Return mark byte + frame, or None."""
-        found = self.peek(name, self._now_ms())
-        if found is not UNKNOWN:
-            return found
-        return await self._access.read(lambda connection, now: _entries.read(connection, name, now))
+        found = await self._access.read(lambda connection, now: _entries.read(connection, name, now))
+        if found is not None:
+            self._note_read(name)
+        return found
 
     async def get_many(self, names: Sequence[str]) -> list[bytes | None]:
         """Return one answer per name, in order, all of one moment."""
@@ -224,7 +225,7 @@ class DiskStore:
             if self._access.closed or not must_not_be_lost:
                 raise
             self._access.void(generation, f"an invalidation could not be written: {error}")
-            return Changed([_must_not_be_lost(entry) for entry in entries], self._now_ms())
+            return Changed([_must_not_be_lost(entry) for entry in entries], self.now_ms())
 
     def _relieve_in_time(self, connection: sqlite3.Connection, bytes_put: int) -> None:
         self._unchecked += bytes_put

@@ -84,6 +84,8 @@ class Lru:
 
     def admit(self, partition: Partition, key: str, entry: Entry, *, is_remembered: bool) -> None:  # noqa: ARG002 - the port's signature
         """Queue as the most recent."""
+        if self._log:
+            self.settle()
         entry.n = 0
         entry.where = 1
         self._order.push(key, partition.seat)
@@ -91,12 +93,16 @@ class Lru:
 
     def replace(self, partition: Partition, key: str, old: Entry, new: Entry) -> None:
         """Queue as the most recent; the reads go on counting."""
+        if self._log:
+            self.settle()
         new.where = old.where + 1
         new.n = old.n
         self._order.push(key, partition.seat)  # not compacted here: the dict still holds the old entry
 
     def evict(self, now: float) -> Victim | None:
         """Give up the least recently used."""
+        if self._log:
+            self.settle()
         while (found := self._order.pop()) is not None:
             key, partition = found
             entry = _look(partition.entries, key)

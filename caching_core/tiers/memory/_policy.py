@@ -21,7 +21,7 @@ class Policy(Protocol):
         ...
 
     def settle(self) -> None:
-        """Take note of reads that were only logged."""
+        """Take note of reads that were only logged; the policy does so by itself before it queues or evicts."""
         ...
 
     def is_remembered(self, partition: Partition, key: str) -> bool:

@@ -99,7 +99,17 @@ class MemoryTier:
         self._busy = True
         gone: object = None  # what leaves is freed after the lock: a finaliser may take its time, or call us
         try:
-            if entry.size > self.max_bytes:
+            size, entries, policy = entry.size, partition.entries, self._policy
+            # What nearly always happens on the way up from the store, in few steps: a key that is not there, and room for it.
+            if key not in entries and self._entries < self.max_entries and self._bytes + policy.ghost_bytes + size <= self.max_bytes:
+                size = entry.size = self._sizes.get(size) or self._shared_size(size)
+                policy.admit(partition, key, entry, is_remembered=policy.ghost_bytes > 0 and policy.is_remembered(partition, key))
+                self._entries += 1
+                self._bytes += size
+                partition.bytes += size
+                entries[key] = entry
+                return True
+            if size > self.max_bytes:
                 gone = self._discard(partition, key)
                 return False
             gone = self._store(partition, key, entry)
@@ -198,7 +208,6 @@ class MemoryTier:
     def _store(self, partition: Partition, key: str, entry: Entry) -> object:
         size = entry.size = self._shared_size(entry.size)
         policy, entries = self._policy, partition.entries
-        policy.settle()
         old = entries.get(key)
         gone: object = old
         is_remembered = old is None and policy.is_remembered(partition, key)
