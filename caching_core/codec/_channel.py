@@ -1,9 +1,8 @@
 """A tenant's namespace as a channel: values are sealed into frames for one key, and opened again only there."""
 
 import os
-from collections.abc import Callable, Mapping
 from struct import error as struct_error
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from zlib import crc32
 
 from cryptography.exceptions import InvalidTag
@@ -23,6 +22,7 @@ from caching_core.codec._frame import (
     STORED,
     TAG,
     UNIT_MS,
+    VERSION_BITS,
     frame_key_id,
     frame_nonce,
     units,
@@ -30,6 +30,8 @@ from caching_core.codec._frame import (
 )
 from caching_core.codec._kinds import CompressorId, Flag, Refusal, Refused, SerializerId
 from caching_core.codec._meta import Meta, pack_meta, unpack_meta
+from caching_core.codec._opened import Opened, new_opened
+from caching_core.codec._plain import PlainBatch
 from caching_core.crypto import Random, TenantKeys
 from caching_core.errors import KeyInvalid, ValueTooLarge
 
@@ -46,45 +48,6 @@ _USUAL: Final = SEALED << 32 | int(SerializerId.MSGPACK) << 8
 _MOST_COST: Final = 0xFFFFFFFF
 _LONGEST_MS: Final = NEVER * UNIT_MS
 _LENGTHS: Final = tuple(length.to_bytes(4) for length in range(256))
-
-
-class Opened(NamedTuple):
-    """An authenticated frame. Times are milliseconds of the store's clock; None is never."""
-
-    raw: bytes
-    serializer: int
-    user: str | None
-    schema: Mapping[str, bytes] | None
-    flags: int
-    cost_ms: int
-    created_ms: int
-    soft_at_ms: int | None
-    hard_at_ms: int | None
-    version_no: int
-    epoch: bytes
-    seq: int
-    tags: tuple[str, ...]
-    nonce: bytes
-    stored_key: str | None
-    compressor: int
-
-    @property
-    def serializer_name(self) -> str:
-        """The serialiser's name, a user's own where it is one."""
-        return self.user or SerializerId(self.serializer).name.lower()
-
-    @property
-    def compressor_name(self) -> str:
-        """The compressor's name."""
-        return CompressorId(self.compressor).name.lower()
-
-    def __repr__(self) -> str:
-        """Show no value, no key, no tag."""
-        return f"Opened({len(self.raw)} bytes, serializer={self.serializer}, version_no={self.version_no})"
-
-
-# Half the price of calling the class.
-_new_opened: Final[Callable[[type[Opened], tuple[object, ...]], Opened]] = tuple.__new__  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
 
 
 CurrentValue = tuple[Any, bytes | memoryview, int, int | None]  # value, raw, version_no, soft (else hard) limit in ms
@@ -105,28 +68,6 @@ class Current:
         self.usual = (bytes(META_PREFIX), slice(0))  # no body that was sealed begins like this
 
 
-class _Crc32:
-    """Stands where a cipher would, in plain frames: the body as it is, and a checksum in place of a tag."""
-
-    __slots__ = ()
-
-    @staticmethod
-    def encrypt(_nonce: bytes, body: bytes, aad: bytes) -> bytes:
-        """Append the checksum of both to the body."""
-        return body + bytes(12) + crc32(body, crc32(aad)).to_bytes(4)
-
-
-class _PlainBatch:
-    """Stands where a key's batch would, in plain frames."""
-
-    __slots__ = ()
-    names: Final = bytes(28)
-    cipher: Final = _Crc32
-
-
-_PLAIN_BATCH: Final = _PlainBatch()
-
-
 class Channel:
     """Seals and opens frames of one tenant and namespace. Immutable but for what it remembers; thread-safe.
 
@@ -134,7 +75,7 @@ class Channel:
     """
 
     __slots__ = (
-        "_bound", "_codec", "_hook", "_keys", "_largest", "_metas", "_random", "_sealed_metas", "_smallest", "_unpack",
+        "_bound", "_codec", "_hook", "_keys", "_largest", "_metas", "_plain_batch", "_sealed_metas", "_smallest", "_unpack",
         "namespace", "tenant",
     )  # fmt: skip
 
@@ -144,7 +85,7 @@ class Channel:
         self.namespace = namespace
         self._keys = keys
         self._codec = codec
-        self._random = random
+        self._plain_batch = PlainBatch(random)
         self._bound = _prefixed(tenant) + _prefixed(namespace)
         self._largest = OVERHEAD + META_PREFIX + LARGEST_META + codec.max_value_bytes
         self._smallest = codec.compressor.smallest
@@ -186,8 +127,8 @@ class Channel:
         else:
             meta = _pack_meta(Meta(epoch, seq, tags, packed.schema, packed.user, key if stored_key else None))
         keys = self._keys
-        batch = _PLAIN_BATCH if keys is None else keys.primary.batch()
-        nonce = self._random(12)  # also without keys: a compare-and-swap tells frames apart by it
+        batch = self._plain_batch if keys is None else keys.primary.batch()
+        nonce = batch.nonce()
         cost = cost_ms if 0 <= cost_ms < _MOST_COST else _clamped(cost_ms)
         soft = soft_ms // UNIT_MS if soft_ms is not None and 0 <= soft_ms < _LONGEST_MS else units(soft_ms)
         hard = hard_ms // UNIT_MS if hard_ms is not None and 0 <= hard_ms < _LONGEST_MS else units(hard_ms)
@@ -196,6 +137,26 @@ class Channel:
             head, flags, packed.serializer, compressor, raw_len, cost, created_ms, soft, hard, version_no, batch.names, nonce
         )
         return header + batch.cipher.encrypt(nonce, meta + payload, header + self._bound + _prefixed(key))
+
+    def seal_current(self, key: bytes, packed: tuple[int, bytes], life: tuple[int, int], *, version_no: int, meta: bytes) -> bytes | None:
+        """Seal as ``seal`` does what almost all values are: without flags and tags, too short to be compressed.
+
+        ``key`` in UTF-8, at most 255 bytes; ``packed`` serialiser and bytes; ``life`` soft and hard lifetime as they stand
+        in the frame (``units``), from the millisecond of ``version_no`` on; ``meta`` from ``meta_of``. None: ask ``seal``.
+        """
+        keys, (serializer, raw) = self._keys, packed
+        if keys is None or len(raw) >= self._smallest or len(key) > 255:
+            return None
+        batch = keys.primary.batch()
+        nonce = batch.nonce()
+        header = LAYOUT.pack(
+            SEALED, 0, serializer, 0, len(raw), 0, version_no >> VERSION_BITS, life[0], life[1], version_no, batch.names, nonce
+        )
+        return header + batch.cipher.encrypt(nonce, meta + raw, header + self._bound + _LENGTHS[len(key)] + key)
+
+    def meta_of(self, epoch: bytes, seq: int) -> bytes:
+        """Return the metadata of entries without tags that are sealed under this epoch and seq."""
+        return self._sealed_metas.get((epoch, seq, ())) or self._pack_shared(epoch, seq, ())
 
     def open(self, key: str, frame: bytes) -> Opened:
         """Return what the frame holds. Raises Refused, and nothing else, for whatever was not sealed here for ``key``."""
@@ -328,7 +289,7 @@ class Channel:
         epoch, seq, tags, schema, user, stored_key = meta
         if schema is not None:
             self._codec.check_schema(schema)
-        return _new_opened(
+        return new_opened(
             Opened,
             (
                 raw,

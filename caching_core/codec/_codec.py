@@ -78,7 +78,19 @@ class Packed:
 class Codec:
     """Serialises, compresses and isolates values. Thread-safe; registrations are seen by later calls."""
 
-    __slots__ = ("_book", "_default", "_immutable", "_packer", "_users", "compressor", "max_value_bytes", "pack_plain", "unpack_with_hook")
+    __slots__ = (
+        "_book",
+        "_default",
+        "_immutable",
+        "_is_quick",
+        "_packer",
+        "_users",
+        "compressor",
+        "load",
+        "max_value_bytes",
+        "pack_plain",
+        "unpack_with_hook",
+    )
 
     def __init__(
         self,
@@ -95,8 +107,10 @@ class Codec:
         self._book = ClassBook()
         wire = fast_wire() if library == "fast" else reference_wire()
         self._packer = MsgpackPacker(wire, self._book)
+        self._is_quick = wire.is_exact and serializer == "msgpack"
         # Packs what msgpack itself knows, with keys of str only, or raises TypeError; also the fastest way to measure.
         self.pack_plain: Callable[[Any], bytes] = wire.pack if wire.is_exact else self._pack_nothing
+        self.load: Thaw = self._packer.load  # decodes every msgpack payload
         # For who calls it often: the library's own function, and the argument with which it decodes what this codec packed.
         self.unpack_with_hook: tuple[Callable[..., Any], Hook] = (wire.unpack, self._packer.hook)
         self._users: Mapping[str, BaseSerializer] = {}
@@ -157,6 +171,26 @@ class Codec:
                 f"({self.max_value_bytes}); store a part of it, or raise the limit"
             )
         return packed
+
+    def pack_at_once(self, value: Any) -> tuple[int, bytes] | None:
+        """Return serialiser and bytes of what the default serialiser keeps by itself; None for the rest: ask ``pack``."""
+        kind = type(value)
+        if not self._is_quick:
+            return None
+        if kind is bytes:
+            raw, serializer = value, _BYTES
+        elif kind is int and -_MAX_INT <= value < _MAX_INT:
+            raw, serializer = b"%d" % value, _INT
+        elif kind in self._book.by_type:
+            return None
+        else:
+            try:
+                raw, serializer = self._packer.pack_quick(value), _MSGPACK
+            except TypeError:
+                return None
+            if 0xC4 in raw or 0xC5 in raw or 0xC6 in raw:  # bytes, or what would come back as bytes
+                return None
+        return (serializer, raw) if len(raw) <= self.max_value_bytes else None
 
     def unpack(self, payload: Payload) -> Any:
         """Return the value of an opened frame; Refused where it does not decode or nothing here decodes it."""

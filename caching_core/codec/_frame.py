@@ -12,6 +12,7 @@ META_PREFIX: Final = 2
 LARGEST_META: Final = 0xFFFF
 NEVER: Final = 0xFFFFFFFF
 UNIT_MS: Final = 10
+VERSION_BITS: Final = 20  # of a version number, below its millisecond
 
 # Magic, version and suite as one number: they are compared at once.
 SEALED: Final = 0xCCE10101

@@ -36,13 +36,15 @@ class MsgpackPacker:
     the bytes that they hold, and come back as what those stand for.
     """
 
-    __slots__ = ("_book", "_default", "_wire", "hook", "load", "load_plain")
+    __slots__ = ("_book", "_default", "_wire", "hook", "load", "load_plain", "pack_quick")
 
     def __init__(self, wire: Wire, book: ClassBook) -> None:
         """``load`` decodes every payload; ``load_plain`` one without ext types, somewhat faster."""
         self._wire = wire
         self._book = book
         self._default = _defaults(wire)
+        # Packs what takes no care, else raises TypeError; what holds bytes may be something else, and is to be looked at.
+        self.pack_quick: Callable[[Any], bytes] = partial(wire.pack, default=self._default)
         self.load_plain: Callable[[bytes], Any] = wire.unpack
         self.hook = _hooks(wire, book)
         self.load: Callable[[bytes], Any] = partial(wire.unpack, ext_hook=self.hook)

@@ -1,7 +1,7 @@
 """The layout of the stamp table: which cell a name has, the same for every process and host.
 
 A keyed hash settles the cell of a tenant, a namespace or a tag within its region, and the seed of a namespace's
-keys, whose cells a checksum tells: a hit, a miss and a set each need one, and a hash costs eight times as much. Keys
+keys, whose cells a mixed checksum tells: each miss and each set needs one, and a hash costs five times as much. Keys
 that share a cell end each other's copies, no more; keys of other tenants and namespaces have another seed. The region
 sizes are constants of the format.
 One table for all names would be wrong: a key that hashed to its tenant's cell would empty the tenant
@@ -24,8 +24,11 @@ TAGS_AT: Final = KEY_CELLS
 TENANTS_AT: Final = KEY_CELLS + TAG_CELLS
 CELLS: Final = TENANTS_AT + TENANT_SLOTS * TENANT_STRIDE
 
-KEY_MASK: Final = KEY_CELLS - 1
-LANE_SHIFT: Final = 32 - 6  # the upper bits choose one of 64 lanes, the lower ones the cell
+# A checksum alone would not do: it is linear, so the cells of "user:1" to "user:9999" are those of "item:1" to "item:9999"
+# with one number added, and for some numbers every key has a neighbour in its cell. Multiplied (Knuth, TAOCP 3, 6.4) it is not.
+SPREAD: Final = 0x9E3779B1
+CELL_SHIFT: Final = 32 - 18
+LANE_MASK: Final = LANES - 1
 
 
 def _hashed(secret: bytes, kind: bytes, *parts: str) -> "blake2b":
@@ -46,8 +49,8 @@ class Cells:
     """The cells of one tenant and namespace, and how a key or tag finds its own.
 
     ``tenant``, ``namespace``, ``any_tag`` are indexes in the table; ``lanes`` the tenant's 64 lanes,
-    as ints that all slots share. ``seed`` starts the checksum of a key: its lower bits choose the cell, its upper six
-    the lane. ``last_guard`` and ``marks`` (a number per lane) are the stamps' to keep: equal ones are one object.
+    as ints that all slots share. ``seed`` starts the checksum of a key. ``last_guard`` and ``marks`` (a number per lane)
+    are the stamps' to keep: equal ones are one object.
     """
 
     __slots__ = ("_tags", "any_tag", "lanes", "last_guard", "marks", "namespace", "seed", "tenant")
@@ -74,5 +77,5 @@ class Cells:
 
     def key(self, key: str) -> tuple[int, int]:
         """Return (cell, lane) of a key of this namespace."""
-        number = crc32(key.encode(), self.seed)
-        return number & KEY_MASK, self.lanes[number >> LANE_SHIFT]
+        number = crc32(key.encode(), self.seed) * SPREAD & 0xFFFFFFFF
+        return number >> CELL_SHIFT, self.lanes[number & LANE_MASK]

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import count
 from pathlib import Path
+from time import clock_gettime_ns
 from typing import Final
 from zlib import crc32
 
 from caching_core.coherence._extra import Extra
-from caching_core.coherence._regions import CELLS, KEY_MASK, LANE_SHIFT, LANES, TENANTS_AT, Cells
+from caching_core.coherence._regions import CELL_SHIFT, CELLS, LANE_MASK, LANES, SPREAD, TENANTS_AT, Cells
 from caching_core.coherence._table import CLOCK_BASE, OWNER_GEN, STORE_GEN, Table, anonymous_table, clock_id, file_table
 from caching_core.runtime import Mutex
 from caching_core.tiers.memory import Entry
@@ -73,16 +74,20 @@ class Stamps:
         """
         view, marks = self.view, cells.marks
         entry = Entry()
-        number = crc32(key.encode(), cells.seed)
-        at = number >> LANE_SHIFT
+        number = crc32(key.encode(), cells.seed) * SPREAD & 0xFFFFFFFF  # as in ``Cells.key``
+        at = number & LANE_MASK
         entry.lane = lane = cells.lanes[at]
         seen, known = view[lane], marks[at]  # first: a touch writes the cells, then the lane
         if seen == known:
             entry.seen = known
         else:
             entry.seen = marks[at] = seen
-        entry.guard = self.guard(cells)
-        entry.mark = view[number & KEY_MASK]
+        last, tenant, namespace = cells.last_guard, view[cells.tenant], view[cells.namespace]  # as in ``guard``
+        if last[0] == tenant and last[1] == namespace:
+            entry.guard = last
+        else:
+            entry.guard = cells.last_guard = (tenant, namespace)
+        entry.mark = view[number >> CELL_SHIFT]
         entry.extra = None
         return entry
 
@@ -155,7 +160,10 @@ class Stamps:
 
     def touch_key(self, cell: int, lane: int) -> None:
         """Invalidate one key."""
-        view, number = self.view, self.fresh()
+        view, (numbers, end) = self.view, self._block
+        number: float = next(numbers)
+        if number >= end:
+            number = self._fresh_block()
         view[cell] = number
         if self._fence is not None:
             self._barrier()
@@ -218,7 +226,7 @@ class Stamps:
 
     def now_ms(self) -> int:
         """Return the host store's clock in milliseconds: steady through wall-clock steps, wall time at the table's start."""
-        return time.clock_gettime_ns(self._clock) // 1_000_000 + self._clock_base
+        return clock_gettime_ns(self._clock) // 1_000_000 + self._clock_base
 
     def version_no(self) -> int:
         """Return the store's clock as a version number (ms << 20, the rest of the millisecond below).
@@ -226,7 +234,7 @@ class Stamps:
         No two calls of a process get the same, whatever their threads: the last six bits count calls, which take longer
         than the 64 ns that those bits hide. Calls of two processes may: writers of one name are told apart by the store.
         """
-        milliseconds, rest = divmod(time.clock_gettime_ns(self._clock), 1_000_000)
+        milliseconds, rest = divmod(clock_gettime_ns(self._clock), 1_000_000)
         return (milliseconds + self._clock_base) << 20 | rest & _WHOLE_TICKS | next(self._calls) & _CALLS
 
     # -- life ------------------------------------------------------------------------------------

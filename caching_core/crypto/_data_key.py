@@ -4,7 +4,8 @@ import hashlib
 import os
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from struct import Struct
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -15,6 +16,8 @@ KEY_ID_SIZE: Final = 16
 BATCH_MESSAGES: Final = 1 << 20
 BATCH_SECONDS: Final = 600.0
 
+_REST: Final = Struct("12s")
+
 
 def key_id_of(key: bytes) -> bytes:
     """Return the 16 bytes by which frames name a data key."""
@@ -24,14 +27,27 @@ def key_id_of(key: bytes) -> bytes:
 class Batch:
     """What one run of messages shares: key id and nonce prefix as they stand in the frame, and the derived cipher."""
 
-    __slots__ = ("cipher", "left", "names", "until")
+    __slots__ = ("_random", "_rests", "cipher", "left", "names", "until")
 
-    def __init__(self, names: bytes, cipher: AESGCM, left: int, until: float) -> None:
+    def __init__(self, names: bytes, cipher: AESGCM, left: int, until: float, *, random: Random) -> None:
         """``names`` is key id and nonce prefix; good for ``left`` messages, until ``until`` on the key's clock."""
         self.names = names
         self.cipher = cipher
         self.left = left
         self.until = until
+        self._random = random
+        self._rests: Iterator[tuple[bytes]] = iter(())
+
+    def nonce(self) -> bytes:
+        """Return the 12 random bytes with which a message completes its nonce, never the same ones twice.
+
+        They are drawn 128 at a time: the system call takes as long as sealing a small value. A forked child does not go
+        on with its parent's, since it does not go on with its batch.
+        """
+        for (rest,) in self._rests:
+            return rest
+        self._rests = _REST.iter_unpack(self._random(128 * _REST.size))
+        return self.nonce()
 
 
 class DataKey:
@@ -58,7 +74,7 @@ class DataKey:
         self._now = now
         self._messages = batch_messages
         self._seconds = batch_seconds
-        self._batch = Batch(b"", AESGCM(bytes(32)), 0, 0.0)  # spent: the first message draws a real one
+        self._batch = Batch(b"", AESGCM(bytes(32)), 0, 0.0, random=random)  # spent: the first message draws a real one
 
     def batch(self) -> Batch:
         """Count one message and return the batch that it belongs to."""
@@ -82,7 +98,8 @@ class DataKey:
 
     def _renewed(self) -> Batch:
         prefix = self._random(PREFIX_SIZE)
-        self._batch = Batch(self.key_id + prefix, self._xaes.derive(prefix), self._messages - 1, self._now() + self._seconds)
+        cipher = self._xaes.derive(prefix)
+        self._batch = Batch(self.key_id + prefix, cipher, self._messages - 1, self._now() + self._seconds, random=self._random)
         return self._batch
 
     def __repr__(self) -> str:

@@ -2,11 +2,12 @@
 
 import enum
 from collections.abc import Sequence
+from sys import getsizeof
 from typing import Any, Final
 
-from caching_core.codec import Channel, Current, CurrentValue, Flag, Opened, Packed, Refusal, Refused, SerializerId, isolate
+from caching_core.codec import Channel, Current, CurrentValue, Flag, Opened, Refusal, Refused, isolate
 from caching_core.coherence import LedgerCopy, Verdict, fields_of
-from caching_core.engine._scope import FOREVER, EngineState, Scope
+from caching_core.engine._scope import COLD, FOREVER, EngineState, Scope
 from caching_core.errors import EntryCorrupt, KeyUnavailable, TierUnavailable
 from caching_core.events import EntryRefused
 from caching_core.tenancy import check_key
@@ -15,7 +16,7 @@ from caching_core.tiers.memory import Entry
 from caching_core.types import MISSING
 
 HIGH: Final = int(Flag.HIGH)
-_MSGPACK: Final = int(SerializerId.MSGPACK)
+_BYTES_OBJECT: Final = getsizeof(b"")
 
 
 class Standing(enum.Enum):
@@ -77,16 +78,25 @@ class Reader:
 
         ``offset`` is what the monotonic clock is ahead of the store's, in seconds.
         """
-        value, raw, version, ends_ms = found
+        state = self._state
+        stamps, memory = state.stamps, state.memory
+        _, raw, version, ends_ms = found
         old = scope.entries.get(key)
         if old is not None and old.version > version:
             return False
-        state = self._state
+        if stamps.view[entry.lane] != entry.seen and not stamps.holds(scope.cells, key, entry):
+            return True
         entry.version = version
-        entry.value, entry.thaw, entry.size = isolate(value, Packed(_MSGPACK, raw if type(raw) is bytes else bytes(raw)), state.codec)
+        entry.value = raw if type(raw) is bytes else bytes(raw)
+        entry.thaw = state.codec.load
+        entry.size = len(raw) + _BYTES_OBJECT
+        entry.seen = COLD  # most are not read again: the value stays as it came until it is
         # The store counts whole milliseconds: the one that has begun may be over.
         entry.until = FOREVER if ends_ms is None else offset + (ends_ms - 1) / 1000
-        state.put(scope, key, entry)
+        try:
+            memory.put(scope.partition, key, entry)  # type: ignore[union-attr, arg-type]  # there is an entry where there is L1
+        except MemoryError:
+            memory.shrink(0.2)  # type: ignore[union-attr]  # as above
         return True
 
     async def get(self, scope: Scope, key: str, default: Any) -> Any:

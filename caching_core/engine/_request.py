@@ -122,14 +122,23 @@ class Request:
 
 def usual_writing(state: EngineState, options: WriteOptions) -> Writing | None:
     """Return how a value is kept that comes with a lifetime at most, where no policy and no strategy has a say; else None."""
-    if state.has_rules or (options and (len(options) > 1 or "ttl" not in options)):
+    if state.has_rules:
         return None
-    ttl = options.get("ttl", UNSET)
-    if type(ttl) not in _PLAIN_TTL:
+    if not options:
+        return state.default_writing or _known_writing(state, UNSET)
+    if len(options) > 1 or "ttl" not in options:
         return None
+    ttl = options["ttl"]
+    return _known_writing(state, ttl) if type(ttl) in _PLAIN_TTL else None
+
+
+def _known_writing(state: EngineState, ttl: float | Unset | None) -> Writing:
+    """Return the writing of a lifetime, kept for the next time."""
     known: Writing | None = state.usual_writings.get(ttl)
     if known is None:
         known = Writing(lifetime(ttl, None, default=state.options.default_ttl))
-        if len(state.usual_writings) < _MOST_USUAL:
+        if ttl is UNSET:
+            state.default_writing = known
+        elif len(state.usual_writings) < _MOST_USUAL:
             state.usual_writings[ttl] = known
     return known

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from weakref import WeakSet
 
-from caching_core.codec import Channel, Codec, Current
+from caching_core.codec import Channel, Codec, Current, Packed, SerializerId, isolate
 from caching_core.coherence import Cells, Extra, LedgerCopy, Stamps
 from caching_core.config import PolicyBook
 from caching_core.crypto import KeyRing
@@ -21,6 +21,8 @@ from caching_core.tenancy import NameScheme
 from caching_core.tiers.memory import Entry, MemoryTier, Partition
 
 FOREVER: Final = float("inf")
+COLD: Final = float("nan")  # in place of a lane's number: no number equals it, so the slot's first read looks twice
+_MSGPACK: Final = int(SerializerId.MSGPACK)
 MAX_SCOPES: Final = 20_000  # about 10 KiB each, for as long as the process lives
 
 
@@ -74,7 +76,9 @@ class EngineState:
         "_mutex",
         "alone",
         "awake",
+        "blocks_writes",
         "codec",
+        "default_writing",
         "flights",
         "gate",
         "handles",
@@ -123,8 +127,10 @@ class EngineState:
         self.scopes: dict[tuple[str, str], Scope] = {}
         # Whether a policy or a strategy may have a say in a write; and the writings of those that none has, by ttl.
         self.is_plain = options.is_plain
+        self.blocks_writes = options.disabled or options.read_only
         self.has_rules = bool(policies) or options.strategy is not None
         self.usual_writings: dict[object, Any] = {}  # Any: Writing, of a module above this one
+        self.default_writing: Any = None  # the same, where no ttl is given
         self.handles: WeakSet[ViewHolder] = WeakSet()
         # Held, without an await inside, where memory is the only store and a verb reads before it writes.
         self.alone = Mutex()
@@ -170,8 +176,29 @@ class EngineState:
         """Tell whether a slot whose lane moved, or whose time is up, is good after all; renews its lane mark."""
         if entry.until <= self.now():
             return False
+        is_cold = entry.seen is COLD
         # A purge may have come between the lookup and here: then the slot is no longer the one that stands.
-        return self.stamps.holds(scope.cells, key, entry) and scope.entries.get(key) is entry
+        if not self.stamps.holds(scope.cells, key, entry) or scope.entries.get(key) is not entry:
+            return False
+        if is_cold:
+            self._warm(scope, key, entry)
+        return True
+
+    def _warm(self, scope: Scope, key: str, entry: Entry) -> None:
+        """Keep a value that is read again as the store's bytes in the form that is quickest to give out."""
+        if scope.partition is None or self.memory is None or entry.thaw is None:
+            return
+        payload = Packed(_MSGPACK, entry.value)
+        value, thaw, size = isolate(entry.thaw(entry.value), payload, self.codec)
+        if value is entry.value:
+            entry.thaw = thaw
+            return
+        warm = Entry()
+        warm.value, warm.thaw, warm.size = value, thaw, size
+        warm.lane, warm.seen, warm.guard, warm.mark = entry.lane, entry.seen, entry.guard, entry.mark
+        warm.version, warm.until, warm.extra = entry.version, entry.until, entry.extra
+        if self.memory.put(scope.partition, key, warm):
+            warm.n += 1  # the read that is under way is counted on the slot that it found
 
     def bind_tags(self, scope: Scope, entry: Entry, tags: tuple[str, ...]) -> None:
         """Capture the cells of ``tags`` into a slot, in place of any others; its lane mark stays what it was."""

@@ -1,16 +1,16 @@
 """Write: seal under the ledger, store, touch. A set is an invalidation: the touch comes whatever happens."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from caching_core.codec import Opened, Packed, isolate
+from caching_core.codec import NEVER, UNIT_MS, VERSION_BITS, Opened, Packed, isolate, units
 from caching_core.coherence import LedgerCopy
 from caching_core.engine._lifetime import Lifetime
 from caching_core.engine._read import HIGH, Reader
 from caching_core.engine._scope import FOREVER, EngineState, Scope
 from caching_core.errors import KeyUnavailable, NotSupported, TierUnavailable
-from caching_core.tenancy import check_key
+from caching_core.tenancy import check_key, is_plain_key
 from caching_core.tiers import Delete, Expect, Put, Store
 from caching_core.tiers.memory import Entry
 
@@ -23,6 +23,12 @@ class Writing:
     tags: tuple[str, ...] = ()
     flags: int = 0
     serializer: str | None = None
+    units: tuple[int, int] | None = field(init=False, repr=False, compare=False, default=None)  # the lifetime as frames state it
+
+    def __post_init__(self) -> None:
+        """Work out ``units`` for a value that is kept without anything special."""
+        if not (self.tags or self.flags or self.serializer or self.life.is_over):
+            object.__setattr__(self, "units", (units(self.life.soft_ms), units(self.life.hard_ms)))
 
 
 _MOST_OVERTAKEN: Final = 5
@@ -46,26 +52,40 @@ class Writer:
 
         Saves the happy path of a local store the cost of its coroutines. Raises as ``set`` does.
         """
-        state, store, plain = self._state, self._store, scope.plain
-        if writing.tags or writing.life.hard_ms == 0 or state.options.disabled or state.options.read_only:
-            return False
-        key = check_key(key)
-        packed = state.codec.pack(value, serializer=writing.serializer)
+        state, store, plain, names = self._state, self._store, scope.plain, scope.names
         if store is None:
-            stored = self.set_in_memory(scope, key, value, packed, writing)
-            scope.counts.sets += stored
-            return stored
-        if plain is None or scope.keys_until <= state.now() or state.stamps.guard(scope.cells) != plain[0]:
+            return self._set_in_memory_at_once(scope, key, value, writing)
+        life = writing.units
+        if plain is None or names is None or names.is_hashed or life is None or type(key) is not str or not is_plain_key(key):
             return False
-        put = self._seal(scope, key, packed, writing, ledger=plain[2], expect=Expect.ANYTHING)
-        cell, lane = scope.cells.key(key)
+        stamps = state.stamps
+        if scope.keys_until <= state.now() or state.blocks_writes or stamps.guard(scope.cells) != plain[0]:
+            return False
+        packed = state.codec.pack_at_once(value)
+        if packed is None:
+            return False
+        channel, ledger, version_no = scope.channel, plain[2], stamps.version_no()
+        meta = channel.meta_of(ledger.epoch, ledger.seq)  # type: ignore[union-attr]  # bound with the names
+        frame = channel.seal_current(key.encode(), packed, life, version_no=version_no, meta=meta)  # type: ignore[union-attr]  # as above
+        if frame is None:
+            return False
+        expires_ms = None if life[1] == NEVER else (version_no >> VERSION_BITS) + life[1] * UNIT_MS
         try:
-            if not store.put_now(put.name, put.frame, put.expires_ms, put.version_no):
+            if not store.put_now(names.prefix + key, frame, expires_ms, version_no):
                 return False
         finally:
-            state.stamps.touch_key(cell, lane)
+            stamps.touch_key(*scope.cells.key(key))
         scope.counts.sets += 1
         return True
+
+    def _set_in_memory_at_once(self, scope: Scope, key: str, value: Any, writing: Writing) -> bool:
+        state = self._state
+        if writing.tags or writing.life.is_over or state.blocks_writes:
+            return False
+        key = check_key(key)
+        stored = self.set_in_memory(scope, key, value, state.codec.pack(value, serializer=writing.serializer), writing)
+        scope.counts.sets += stored
+        return stored
 
     async def set(self, scope: Scope, key: str, value: Any, writing: Writing) -> bool:
         """Store a value. False if it was skipped: the store is away or full (then the old value is gone as well)."""

@@ -13,7 +13,7 @@ from caching_core.tenancy._checks import (
     check_ttl,
 )
 from caching_core.tenancy._current import Actor, carry_tenant, current_actor, current_tenant, use_actor, use_tenant
-from caching_core.tenancy._names import NameScheme, physical_name, tenant_prefix
+from caching_core.tenancy._names import NameScheme, is_plain_key, physical_name, tenant_prefix
 from caching_core.tenancy._policy import MAX_TENANTS, TenantPolicy
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "check_ttl",
     "current_actor",
     "current_tenant",
+    "is_plain_key",
     "physical_name",
     "tenant_prefix",
     "use_actor",

@@ -17,8 +17,8 @@ MAX_PLAIN: Final = 200
 
 _HASH_BYTES: Final = 16
 _MAX_PLAIN_NAMESPACE: Final = 120
-# Printable ASCII without space, backslash and braces, not beginning with a tilde.
-_is_plain: Final = re.compile(r"[!-\[\]-z|][!-\[\]-z|~]{0,199}").fullmatch
+# Printable ASCII without space, backslash and braces, not beginning with a tilde: what stands in a name as it is.
+is_plain_key: Final = re.compile(r"[!-\[\]-z|][!-\[\]-z|~]{0,199}").fullmatch
 _UNSAFE_BYTE: Final = re.compile(rb"[^A-Za-z0-9._@-]")
 
 
@@ -40,7 +40,7 @@ class NameScheme:
 
     def of(self, key: str) -> tuple[str, bool]:
         """Return the name of a checked key, and whether the key has to be kept with the entry since its name hides it."""
-        if not self.is_hashed and _is_plain(key) is not None:
+        if not self.is_hashed and is_plain_key(key) is not None:
             return self.prefix + key, False
         return self.hashed(key), True
 

@@ -305,3 +305,13 @@ def test_a_table_of_this_boot_is_known_without_opening_it(directory):
     assert has_table(directory)
     stamps._table.words[BOOT] += 1
     assert not has_table(directory)
+
+
+@pytest.mark.parametrize("others", ["item", "user2"])
+def test_keys_that_are_alike_do_not_share_cells_more_than_chance_has_it(others):
+    most = 0
+    for number in range(40):
+        cells = Cells("acme", f"space{number}", b"secret")
+        held = {cells.key(f"user:{n}")[0] for n in range(2000)}
+        most = max(most, sum(cells.key(f"{others}:{n}")[0] in held for n in range(5000)))
+    assert most < 3 * 2000 * 5000 / KEY_CELLS

@@ -59,10 +59,10 @@ class Access:
         "_runtime",
         "_stranded",
         "_switching",
-        "_turn_seconds",
         "closed",
         "current",
         "pool",
+        "turn_seconds",
         "writing",
     )  # fmt: skip
 
@@ -83,7 +83,7 @@ class Access:
         self.current = generation.current
         self._runtime = runtime
         self._deadline = deadline
-        self._turn_seconds = deadline if runtime.blocks else 0.0
+        self.turn_seconds = deadline if runtime.blocks else 0.0
         self._now_ms = now_ms
         self._on_event = on_event
         self._rand = rand
@@ -225,7 +225,7 @@ class Access:
 
         Threads that only tried, slept and tried again would starve each other.
         """
-        return self.writing.acquire(timeout=self._turn_seconds)
+        return self.writing.acquire(timeout=self.turn_seconds)
 
     async def _patiently(self, attempt: Callable[[], T], *, is_insistent: bool = False) -> T:
         until = at_last = window = 0.0

@@ -61,7 +61,7 @@ class DiskStore:
     ConfigInvalid for a directory that is open to others, TierUnavailable where it cannot be written.
     """
 
-    __slots__ = ("_access", "_bounds", "_on_event", "_owner", "_rand", "_reads", "_unchecked", "now_ms")
+    __slots__ = ("_access", "_bounds", "_check_bytes", "_largest", "_on_event", "_owner", "_rand", "_reads", "_unchecked", "now_ms")
 
     def __init__(
         self,
@@ -78,6 +78,7 @@ class DiskStore:
         if max_bytes < LEAST_BYTES:
             raise ConfigInvalid(f"the disk store needs max_bytes of at least {LEAST_BYTES}, not {max_bytes}")
         self._bounds = _upkeep.Bounds(max_bytes, directory)
+        self._check_bytes, self._largest = self._bounds.check_bytes, self._bounds.largest_frame
         self.now_ms: Clock = now_ms
         self._on_event = on_event
         self._rand = rand
@@ -122,16 +123,11 @@ class DiskStore:
 
     def put_now(self, name: str, frame: bytes, expires_ms: int | None, version_no: int) -> bool:
         """Store a frame in one transaction if nobody writes at this moment; False: ask ``mutate``, which may do it again."""
-        access, bounds = self._access, self._bounds
-        pool, size = access.pool, len(frame)
-        if (
-            pool is None
-            or pool.generation != access.current()
-            or size > bounds.largest_frame
-            or self._unchecked + size >= bounds.check_bytes
-        ):
+        access, size = self._access, len(frame)
+        pool = access.pool
+        if pool is None or size > self._largest or self._unchecked + size >= self._check_bytes or pool.generation != access.current():
             return False
-        if not access.take_turn():
+        if not access.writing.acquire(timeout=access.turn_seconds):
             return False
         try:
             connection = pool.idle.pop()
@@ -208,7 +204,7 @@ class DiskStore:
         """Apply all changes in one atomic step, entries first, each list in order."""
         generation = self._access.current()
         bytes_put = _entries.sizes(entries)
-        largest = self._bounds.largest_frame
+        largest = self._largest
 
         def apply(connection: sqlite3.Connection, now: int) -> Changed:
             done = [_entries.change(connection, entry, now, largest=largest) for entry in entries]
@@ -229,7 +225,7 @@ class DiskStore:
 
     def _relieve_in_time(self, connection: sqlite3.Connection, bytes_put: int) -> None:
         self._unchecked += bytes_put
-        if self._unchecked >= self._bounds.check_bytes:
+        if self._unchecked >= self._check_bytes:
             self._unchecked = 0
             _upkeep.relieve(connection, self._bounds)
 
