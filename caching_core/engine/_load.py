@@ -25,6 +25,8 @@ _leading: ContextVar[frozenset[tuple[str, str, str]]] = ContextVar("caching_core
 
 _FIRST_POLL: Final = 0.001
 _LONGEST_POLL: Final = 0.025
+_RELEASE_SECONDS: Final = 2.0
+_FIRST_RELEASE_PAUSE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +257,21 @@ class Loader:
         try:
             await self._store.release(name, token)
         except TierUnavailable:
-            return  # it ends by itself when its time is up
+            # Other processes wait for this lease to end; its own time is much longer than most faults.
+            self._runtime.spawn(lambda: self._release_late(name, token), name="give a lease back")
+
+    async def _release_late(self, name: str, token: bytes) -> None:
+        """Give a lease back as soon as the store takes it; after two seconds it is left to end by itself."""
+        assert self._store is not None  # noqa: S101 -- for the type checker: a lease came from it
+        give_up, pause = self._state.now() + _RELEASE_SECONDS, _FIRST_RELEASE_PAUSE
+        while self._state.now() < give_up:
+            await self._runtime.sleep(pause)
+            pause *= 2
+            try:
+                await self._store.release(name, token)
+            except TierUnavailable:
+                continue
+            return
 
     async def _load(self, scope: Scope, loading: Loading) -> tuple[Any, Lifetime | None, Packed]:
         scope.counts.loads += 1
