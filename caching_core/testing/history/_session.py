@@ -96,7 +96,7 @@ class Session:
 
     async def _get_many(self, place: Place) -> None:
         self.counts["get_many"] += 1
-        alike = [self._places[(place.number + step * self._stride) % len(self._places)] for step in range(_BATCH)]
+        alike = dict.fromkeys(self._places[(place.number + step * self._stride) % len(self._places)] for step in range(_BATCH))
         wanted = [other for other in alike if (other.tenant, other.namespace) == (place.tenant, place.namespace)]
         begin = time.monotonic_ns()
         values = await self._handle(place).get_many([other.key for other in wanted])
