@@ -4,12 +4,12 @@ Per key the acknowledgements are sorted and their versions' prefix maximum is ta
 bisection: O((R + W) log W) in all.
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from bisect import bisect_left
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from caching_core.testing.history._acks import Acks
 from caching_core.testing.history._gather import Histories, KeyEvents, gather
 from caching_core.testing.history._report import CURVE_MS, INVARIANTS, CounterExample, Report
 
@@ -17,26 +17,6 @@ _SETTLE_NS: Final = 2_000_000_000
 _MOST_EXAMPLES: Final = 20
 _FOREIGN: Final = 1
 _AROUND: Final = 4
-
-
-class Acks:
-    """When which version of a key had been acknowledged."""
-
-    __slots__ = ("highest", "moments")
-
-    def __init__(self, acks: Iterable[tuple[int, int]]) -> None:
-        ordered = sorted(acks)
-        self.moments: Sequence[int] = [moment for moment, _ in ordered]
-        self.highest: Sequence[int] = list(accumulate((version for _, version in ordered), max))
-
-    def at(self, moment: int) -> int:
-        """Return the newest version that had been acknowledged at ``moment``, 0 for none."""
-        count = bisect_right(self.moments, moment)
-        return self.highest[count - 1] if count else 0
-
-    def since(self, version: int) -> int:
-        """Return the moment from which ``version`` was too old; call only where there is one."""
-        return self.moments[bisect_right(self.highest, version)]
 
 
 def check(paths: Iterable[Path], *, single_session: bool = True) -> Report:
