@@ -5,12 +5,14 @@ bisection: O((R + W) log W) in all.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from caching_core.testing.history._acks import Acks
-from caching_core.testing.history._gather import Histories, KeyEvents, gather
+from caching_core.testing.history._gather import Histories, KeyEvents, Read, gather
+from caching_core.testing.history._lifetimes import Lifetimes
 from caching_core.testing.history._report import CURVE_MS, INVARIANTS, CounterExample, Report
 
 _SETTLE_NS: Final = 2_000_000_000
@@ -82,8 +84,9 @@ class _Checker:
                 self._example("I4", key, events, read, f"version {read[2]}, but this process had acknowledged {acks.at(read[0])}")
 
     def _values(self, key: int, events: KeyEvents) -> None:
+        lifetimes = Lifetimes(events)
         for read in events.reads:
-            begin, end, version, deadline, flag = read[:5]
+            begin, end, version, _, flag = read[:5]
             committed = events.committed.get(version, None if version else 0)  # version 0 is what there was before
             if flag & _FOREIGN:
                 self._counts["I6"] += 1
@@ -91,12 +94,13 @@ class _Checker:
             elif committed is None or committed > end:
                 self._counts["I2"] += 1
                 self._example("I2", key, events, read, f"version {version} was never written, or later")
-            if deadline and begin > deadline:
+            limit = lifetimes.limit(read)
+            if begin > limit:
                 self._counts["I8"] += 1
-                self._example("I8", key, events, read, f"read {(begin - deadline) / 1e6:.3f} ms after its hard limit")
+                self._example("I8", key, events, read, f"read {(begin - limit) / 1e6:.3f} ms after its hard limit")
 
     def _sessions(self, key: int, events: KeyEvents) -> None:
-        sessions: dict[int, list[tuple[int, int, int, int, int, int, int]]] = {}
+        sessions: dict[int, list[Read]] = {}
         for read in events.reads:
             sessions.setdefault(read[6], []).append(read)
         for reads in sessions.values():
@@ -124,13 +128,12 @@ class _Checker:
             self._counts["I7"] += 1
             self._example("I7", key, events, old, f"version {old[2]} more than 2 s after {newest} was acknowledged")
 
-    def _example(self, invariant: str, key: int, events: KeyEvents, read: tuple[int, ...], why: str) -> None:
+    def _example(self, invariant: str, key: int, events: KeyEvents, read: Read, why: str) -> None:
+        self._keep(CounterExample(invariant, key, process=read[6], version=read[2], begin=read[0], end=read[1], why=why), events)
+
+    def _keep(self, example: CounterExample, events: KeyEvents) -> None:
         if len(self._examples) < _MOST_EXAMPLES:
-            self._examples.append(
-                CounterExample(
-                    invariant, key=key, process=read[6], version=read[2], begin=read[0], end=read[1], why=why, around=_around(events, read)
-                )
-            )
+            self._examples.append(replace(example, around=_around(_of_key(events), example)))
 
     def report(self) -> Report:
         """Return what was found."""
@@ -144,10 +147,14 @@ class _Checker:
         )  # fmt: skip
 
 
-def _around(events: KeyEvents, read: tuple[int, ...]) -> tuple[str, ...]:
-    """Tell what happened to the key just before a read, in order."""
-    lines = [(moment, f"acknowledged {version} by process {process}") for moment, version, process, _ in events.acks]
-    lines += [(moment, f"committed {version}") for version, moment in events.committed.items()]
-    lines += [(begin, f"read {version} by process {process}") for begin, _, version, _, _, _, process in events.reads]
-    lines = sorted((moment, text) for moment, text in lines if moment <= read[1])
-    return tuple(f"{(moment - read[0]) / 1e6:+.3f} ms: {text}" for moment, text in lines[-_AROUND * 2 :])
+def _around(lines: Iterable[tuple[int, str]], example: CounterExample) -> tuple[str, ...]:
+    """Tell what happened just before a read, in order."""
+    before = sorted((moment, text) for moment, text in lines if moment <= example.end)
+    return tuple(f"{(moment - example.begin) / 1e6:+.3f} ms: {text}" for moment, text in before[-_AROUND * 2 :])
+
+
+def _of_key(events: KeyEvents) -> Iterator[tuple[int, str]]:
+    yield from ((moment, f"acknowledged {version} by process {process}") for moment, version, process, _ in events.acks)
+    yield from ((moment, f"committed {version}") for version, moment in events.committed.items())
+    yield from ((begin, f"read {version} by process {process}") for begin, _, version, _, _, _, process in events.reads)
+    yield from ((touch.begin, f"touched by process {process}") for (_, process), touch in events.touches.items())

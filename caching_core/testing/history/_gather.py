@@ -4,11 +4,24 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from caching_core.testing.history._record import Kind, Scope, read_history
 
 LIFE: Final = 100_000
+_FOUND: Final = {0: False, 1: True}
+ENDLESS: Final = 1 << 63  # when an endless lifetime is over, and when a call that never returned may still take effect
+
+Read = tuple[int, int, int, int, int, int, int]
+
+
+class Touch(NamedTuple):
+    """A call that kept a value until ``limit``, if it ``found`` one; None where that is not known."""
+
+    begin: int
+    end: int
+    limit: int
+    found: bool | None
 
 
 @dataclass(slots=True)
@@ -17,14 +30,16 @@ class KeyEvents:
 
     ``committed`` version -> earliest moment it could be read; ``visible`` version -> moment from which every
     load finds it; ``acks`` (moment, version, process, whether by a group); ``reads`` (begin, end, version, deadline,
-    foreign, tier, process); ``invalidations`` (begin, end, process, whether of a group).
+    foreign, tier, process); ``invalidations`` (begin, end, process, whether of a group); ``touches`` by their begin
+    and process.
     """
 
     committed: dict[int, int] = field(default_factory=dict[int, int])
     visible: dict[int, int] = field(default_factory=dict[int, int])
     acks: list[tuple[int, int, int, bool]] = field(default_factory=list[tuple[int, int, int, bool]])
-    reads: list[tuple[int, int, int, int, int, int, int]] = field(default_factory=list[tuple[int, int, int, int, int, int, int]])
+    reads: list[Read] = field(default_factory=list[Read])
     invalidations: list[tuple[int, int, int, bool]] = field(default_factory=list[tuple[int, int, int, bool]])
+    touches: dict[tuple[int, int], Touch] = field(default_factory=dict[tuple[int, int], Touch])
 
 
 @dataclass(slots=True)
@@ -61,17 +76,30 @@ def gather(paths: Iterable[Path]) -> Histories:
                 groups.append((detail, key, begin, end, process))
             elif kind == Kind.MEMBER:
                 members[detail, aux].append(key)
+            elif kind == Kind.TOUCH:
+                # Who called and was killed may have kept the value for ever.
+                limit = aux if end and aux else ENDLESS
+                found.keys[key].touches[begin, process] = Touch(begin, end or ENDLESS, limit, _FOUND.get(flag))
             else:
                 _counted(found, kind, begin, end)
+    _invalidate(found, groups, members)
+    _total(found)
+    return found
+
+
+def _invalidate(found: Histories, groups: list[tuple[int, int, int, int, int]], members: dict[tuple[int, int], list[int]]) -> None:
     found.invalidations = len(groups)
     for scope, name, begin, end, process in groups:
         for key in (name,) if scope == Scope.KEY else members[scope, name]:
             found.keys[key].invalidations.append((begin, end, process, scope != Scope.KEY))
     for events in found.keys.values():
         _acknowledge(events)
-    found.reads = sum(len(events.reads) for events in found.keys.values())
-    found.writes = sum(len(events.committed) for events in found.keys.values())
-    return found
+
+
+def _total(found: Histories) -> None:
+    for events in found.keys.values():
+        found.reads += len(events.reads)
+        found.writes += len(events.committed)
 
 
 def _counted(found: Histories, kind: int, begin: int, end: int) -> None:

@@ -25,6 +25,7 @@ HEADER_BYTES: Final = 4096
 _HEADER: Final = struct.Struct("<8sIIQ")
 _MAGIC: Final = b"CCHIST01"
 _GROWTH: Final = 1 << 20
+_UNKNOWN: Final = 2
 
 
 class Kind(enum.IntEnum):
@@ -37,6 +38,7 @@ class Kind(enum.IntEnum):
     MEMBER = 5
     FAULT = 6
     ERROR = 7
+    TOUCH = 8
 
 
 class Scope(enum.IntEnum):
@@ -114,6 +116,13 @@ class Recorder:
     def invalidated(self, scope: Scope, name: int, begin: int, end: int) -> None:
         """Record an invalidation that was called at ``begin`` and had returned at ``end``: of a key, or of a group by its number."""
         self._append(begin, end, 0, 0, name, 0, scope, Kind.INVALIDATION)
+
+    def touched(self, key: int, begin: int, end: int = 0, *, limit: int = 0, found: bool | None = None) -> None:
+        """Record that the value of ``key`` was kept, with another lifetime: before, with ``begin`` alone, and after.
+
+        ``limit``: until when it may be read (0: for ever); ``found``: whether there was one, None if the call raised.
+        """
+        self._append(begin, end, 0, limit, key, _UNKNOWN if found is None else int(found), 0, Kind.TOUCH)
 
     def member(self, key: int, scope: Scope, name: int) -> None:
         """Record that ``key`` belongs to group ``name`` (a tag, a namespace, a tenant) throughout."""

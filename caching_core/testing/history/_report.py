@@ -13,7 +13,7 @@ INVARIANTS: Final[Mapping[str, str]] = {
     "I5": "tags and namespaces: as I1, by a group's invalidation alone",
     "I6": "the value is the key's and the tenant's own",
     "I7": "two seconds after the last write only the newest is read",
-    "I8": "nothing is read after its hard limit",
+    "I8": "nothing is read after its hard limit, nor after one that it was given since",
 }
 
 

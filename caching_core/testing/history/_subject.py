@@ -30,6 +30,14 @@ class Handle(Protocol):
         """Store a value."""
         ...
 
+    async def touch(self, key: str, ttl: float) -> bool:
+        """Give the value another lifetime; whether it was there."""
+        ...
+
+    async def persist(self, key: str) -> bool:
+        """Let the value live for ever; whether it was there."""
+        ...
+
     async def delete(self, key: str) -> object:
         """Remove a key."""
         ...
@@ -78,6 +86,14 @@ class BlockingHandle:
     async def set(self, key: str, value: Any, *, ttl: float, tags: list[str]) -> object:
         """Store a value."""
         return self._cache.set(key, value, ttl=ttl, tags=tags)
+
+    async def touch(self, key: str, ttl: float) -> bool:
+        """Give the value another lifetime; whether it was there."""
+        return self._cache.touch(key, ttl)
+
+    async def persist(self, key: str) -> bool:
+        """Let the value live for ever; whether it was there."""
+        return self._cache.persist(key)
 
     async def delete(self, key: str) -> object:
         """Remove a key."""
