@@ -5,6 +5,7 @@ import time
 
 from caching_core.coherence import LedgerCopy, Stamps, Verdict
 from caching_core.engine import _load, _read
+from caching_core.engine._change import Changer
 from caching_core.engine._invalidate import Invalidator
 from caching_core.engine._load import Loader
 from caching_core.testing.history import Plan, open_cache
@@ -29,7 +30,7 @@ class NaiveHandle:
         return self._keep(key, value)
 
     def _keep(self, key, value):
-        if value is not None:
+        if type(value) is dict:
             self._held[key] = (dict(value), time.monotonic() + 0.1)
         return value
 
@@ -52,6 +53,12 @@ class NaiveHandle:
 
     async def persist(self, key):
         return await self._below.persist(key)
+
+    async def incr(self, key, delta=1, *, ttl):
+        return await self._below.incr(key, delta, ttl=ttl)
+
+    async def decr(self, key, delta=1, *, ttl):
+        return await self._below.decr(key, delta, ttl=ttl)
 
     async def delete(self, key):
         self._held.pop(key, None)
@@ -139,6 +146,16 @@ def without_lifetimes(plan: Plan, world):
 def shared_values(plan: Plan, world):
     for module in (_load, _read):
         module.isolate = lambda value, raw, codec: (value, None, 100)
+    return open_cache(plan, world)
+
+
+def incr_is_get_and_set(plan: Plan, world):
+    async def incr(self, scope, key, delta, *, initial, writing):
+        total = await self._reader.get(scope, key, initial) + delta
+        await self._writer.set(scope, key, total, writing)
+        return total
+
+    Changer.incr = incr
     return open_cache(plan, world)
 
 

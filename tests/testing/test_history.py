@@ -37,9 +37,11 @@ def test_a_record_is_40_bytes_and_comes_back(recorder):
     recorder.invalidated(Scope.TAG, 4, 10, 20)
     recorder.member(7, Scope.TAG, 4)
     recorder.touched(7, 30, 40, limit=90, found=False)
+    recorder.changed(9, 50, 60, turn=2)
+    recorder.counted(9, 2, 70, 80)
     recorder.close()
     assert RECORD.size == 40
-    assert recorder.path.stat().st_size == HEADER_BYTES + 6 * 40
+    assert recorder.path.stat().st_size == HEADER_BYTES + 8 * 40
     process, records = read_history(recorder.path)
     assert process == 3
     assert list(records) == [
@@ -49,6 +51,8 @@ def test_a_record_is_40_bytes_and_comes_back(recorder):
         (10, 20, 0, 0, 4, 0, Scope.TAG, Kind.INVALIDATION),
         (0, 0, 0, 4, 7, 0, Scope.TAG, Kind.MEMBER),
         (30, 40, 0, 90, 7, 0, 0, Kind.TOUCH),
+        (50, 60, 2, 0, 9, 0, 0, Kind.CHANGE),
+        (70, 80, 2, 0, 9, 0, 0, Kind.COUNT),
     ]
 
 
@@ -158,6 +162,14 @@ def test_i5_by_a_tag_of_another_process(recorder, tmp_path):
     other.close()
     report = check([recorder.path, other.path])
     assert report.violations["I5"] == report.violations["I1"] == 1
+
+
+def test_an_invalidation_that_never_returned_acknowledges_nothing(recorder):
+    recorder.wrote(1, 1, 5, visible=6)
+    recorder.invalidated(Scope.KEY, 1, 10)
+    recorder.read(1, 0, 15, 20)
+    assert violations(recorder.path) == set()
+    assert check([recorder.path]).invalidations == 0
 
 
 def test_i6_and_i8(recorder):

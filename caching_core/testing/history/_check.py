@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from caching_core.testing.history._acks import Acks
-from caching_core.testing.history._gather import Histories, KeyEvents, Read, gather
+from caching_core.testing.history._counters import Counter
+from caching_core.testing.history._gather import CounterEvents, Histories, KeyEvents, Read, gather
 from caching_core.testing.history._lifetimes import Lifetimes
 from caching_core.testing.history._report import CURVE_MS, INVARIANTS, CounterExample, Report
 
@@ -31,6 +32,8 @@ def check_histories(found: Histories, *, single_session: bool = True) -> Report:
     checker = _Checker(found)
     for key, events in found.keys.items():
         checker.check_key(key, events, single_session=single_session)
+    for key, counter in found.counters.items():
+        checker.check_counter(key, counter)
     return checker.report()
 
 
@@ -128,12 +131,21 @@ class _Checker:
             self._counts["I7"] += 1
             self._example("I7", key, events, old, f"version {old[2]} more than 2 s after {newest} was acknowledged")
 
+    def check_counter(self, key: int, events: CounterEvents) -> None:
+        """Check all changes and reads of one counter."""
+        counter = Counter(events, faults=self._faults)
+        for invariant, wrong in (("I9", counter.wrong_changes()), ("I10", counter.wrong_reads())):
+            for (begin, end, turn, process), why in wrong:
+                self._counts[invariant] += 1
+                self._keep(CounterExample(invariant, key, process, turn, begin, end, why), events)
+
     def _example(self, invariant: str, key: int, events: KeyEvents, read: Read, why: str) -> None:
         self._keep(CounterExample(invariant, key, process=read[6], version=read[2], begin=read[0], end=read[1], why=why), events)
 
-    def _keep(self, example: CounterExample, events: KeyEvents) -> None:
+    def _keep(self, example: CounterExample, events: KeyEvents | CounterEvents) -> None:
         if len(self._examples) < _MOST_EXAMPLES:
-            self._examples.append(replace(example, around=_around(_of_key(events), example)))
+            lines = _of_key(events) if isinstance(events, KeyEvents) else _of_counter(events)
+            self._examples.append(replace(example, around=_around(lines, example)))
 
     def report(self) -> Report:
         """Return what was found."""
@@ -158,3 +170,10 @@ def _of_key(events: KeyEvents) -> Iterator[tuple[int, str]]:
     yield from ((moment, f"committed {version}") for version, moment in events.committed.items())
     yield from ((begin, f"read {version} by process {process}") for begin, _, version, _, _, _, process in events.reads)
     yield from ((touch.begin, f"touched by process {process}") for (_, process), touch in events.touches.items())
+
+
+def _of_counter(events: CounterEvents) -> Iterator[tuple[int, str]]:
+    yield from ((change.end, f"changed, turn {change.turn}, by process {change.process}") for change in events.changes.values())
+    yield from ((read.begin, f"read turn {read.turn} by process {read.process}") for read in events.reads)
+    yield from ((moment, "reset begun") for moment, _ in events.resets)
+    yield from ((moment, "reset acknowledged") for _, moment in events.resets)

@@ -24,6 +24,15 @@ class Touch(NamedTuple):
     found: bool | None
 
 
+class Turn(NamedTuple):
+    """A change or a read of a counter, and how many changes were counted then: 0 for a change that may have happened or not."""
+
+    begin: int
+    end: int
+    turn: int
+    process: int
+
+
 @dataclass(slots=True)
 class KeyEvents:
     """Everything about one key. Times in nanoseconds.
@@ -43,10 +52,20 @@ class KeyEvents:
 
 
 @dataclass(slots=True)
+class CounterEvents:
+    """Everything about one counter: ``changes`` by their begin and process; ``resets`` (begin, end)."""
+
+    changes: dict[tuple[int, int], Turn] = field(default_factory=dict[tuple[int, int], Turn])
+    reads: list[Turn] = field(default_factory=list[Turn])
+    resets: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+
+
+@dataclass(slots=True)
 class Histories:
-    """The events of all processes by key, fault windows, and plain counts."""
+    """The events of all processes by key and by counter, fault windows, and plain counts."""
 
     keys: dict[int, KeyEvents] = field(default_factory=lambda: defaultdict(KeyEvents))
+    counters: dict[int, CounterEvents] = field(default_factory=lambda: defaultdict(CounterEvents))
     faults: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     reads: int = 0
     writes: int = 0
@@ -59,7 +78,7 @@ def gather(paths: Iterable[Path]) -> Histories:
     """Read histories and settle which versions each invalidation acknowledged."""
     found = Histories()
     members: dict[tuple[int, int], list[int]] = defaultdict(list)
-    groups: list[tuple[int, int, int, int, int]] = []
+    groups: dict[tuple[int, int, int, int], int] = {}  # scope, name, begin, process -> end
     lives: Counter[int] = Counter()
     for path in paths:
         number, records = read_history(path)
@@ -73,13 +92,17 @@ def gather(paths: Iterable[Path]) -> Histories:
             elif kind == Kind.WRITE:
                 _wrote(found, process, key, version, begin, end, aux)
             elif kind == Kind.INVALIDATION:
-                groups.append((detail, key, begin, end, process))
+                groups[detail, key, begin, process] = end
             elif kind == Kind.MEMBER:
                 members[detail, aux].append(key)
             elif kind == Kind.TOUCH:
                 # Who called and was killed may have kept the value for ever.
                 limit = aux if end and aux else ENDLESS
                 found.keys[key].touches[begin, process] = Touch(begin, end or ENDLESS, limit, _FOUND.get(flag))
+            elif kind == Kind.CHANGE:
+                found.counters[key].changes[begin, process] = Turn(begin, end or ENDLESS, version, process)
+            elif kind == Kind.COUNT:
+                found.counters[key].reads.append(Turn(begin, end, version, process))
             else:
                 _counted(found, kind, begin, end)
     _invalidate(found, groups, members)
@@ -87,11 +110,14 @@ def gather(paths: Iterable[Path]) -> Histories:
     return found
 
 
-def _invalidate(found: Histories, groups: list[tuple[int, int, int, int, int]], members: dict[tuple[int, int], list[int]]) -> None:
-    found.invalidations = len(groups)
-    for scope, name, begin, end, process in groups:
+def _invalidate(found: Histories, groups: dict[tuple[int, int, int, int], int], members: dict[tuple[int, int], list[int]]) -> None:
+    found.invalidations = sum(end > 0 for end in groups.values())
+    for (scope, name, begin, process), end in groups.items():
         for key in (name,) if scope == Scope.KEY else members[scope, name]:
-            found.keys[key].invalidations.append((begin, end, process, scope != Scope.KEY))
+            if key in found.counters:
+                found.counters[key].resets.append((begin, end or ENDLESS))
+            elif end:
+                found.keys[key].invalidations.append((begin, end, process, scope != Scope.KEY))
     for events in found.keys.values():
         _acknowledge(events)
 
@@ -100,6 +126,9 @@ def _total(found: Histories) -> None:
     for events in found.keys.values():
         found.reads += len(events.reads)
         found.writes += len(events.committed)
+    for counter in found.counters.values():
+        found.reads += len(counter.reads)
+        found.writes += len(counter.changes)
 
 
 def _counted(found: Histories, kind: int, begin: int, end: int) -> None:

@@ -39,6 +39,8 @@ class Kind(enum.IntEnum):
     FAULT = 6
     ERROR = 7
     TOUCH = 8
+    CHANGE = 9
+    COUNT = 10
 
 
 class Scope(enum.IntEnum):
@@ -113,8 +115,11 @@ class Recorder:
         """Record a read that found nothing."""
         self._append(begin, end, 0, 0, key, 0, 0, Kind.MISS)
 
-    def invalidated(self, scope: Scope, name: int, begin: int, end: int) -> None:
-        """Record an invalidation that was called at ``begin`` and had returned at ``end``: of a key, or of a group by its number."""
+    def invalidated(self, scope: Scope, name: int, begin: int, end: int = 0) -> None:
+        """Record an invalidation that was called at ``begin`` and had returned at ``end``: of a key, or of a group by its number.
+
+        Of what holds counters, who may be killed records twice: before, with ``begin`` alone, and after.
+        """
         self._append(begin, end, 0, 0, name, 0, scope, Kind.INVALIDATION)
 
     def touched(self, key: int, begin: int, end: int = 0, *, limit: int = 0, found: bool | None = None) -> None:
@@ -123,6 +128,17 @@ class Recorder:
         ``limit``: until when it may be read (0: for ever); ``found``: whether there was one, None if the call raised.
         """
         self._append(begin, end, 0, limit, key, _UNKNOWN if found is None else int(found), 0, Kind.TOUCH)
+
+    def changed(self, counter: int, begin: int, end: int = 0, *, turn: int = 0) -> None:
+        """Record a change of a counter: before, with ``begin`` alone, and after.
+
+        ``turn``: how many changes it then counted, 0 if the call raised.
+        """
+        self._append(begin, end, turn, 0, counter, 0, 0, Kind.CHANGE)
+
+    def counted(self, counter: int, turn: int, begin: int, end: int) -> None:
+        """Record a read of a counter that found ``turn`` changes counted, 0 for nothing."""
+        self._append(begin, end, turn, 0, counter, 0, 0, Kind.COUNT)
 
     def member(self, key: int, scope: Scope, name: int) -> None:
         """Record that ``key`` belongs to group ``name`` (a tag, a namespace, a tenant) throughout."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from caching_core.errors import CacheError, DeadlineExceeded
-from caching_core.testing.history._plan import Place, Truth, Universe
+from caching_core.testing.history._plan import STEP, Place, Truth, Universe, turn_of
 from caching_core.testing.history._record import Recorder, Scope, Tier
 from caching_core.testing.history._subject import Handle, Subject
 
@@ -21,7 +21,7 @@ Act = Callable[[Place], Awaitable[None]]
 
 
 class Session:
-    """Acts as session number ``number``: reads, keeps and invalidates any key, writes its own."""
+    """Acts as session number ``number``: reads, keeps and invalidates any key, writes its own, and counts."""
 
     def __init__(self, universe: Universe, number: int, *, subject: Subject, truth: Truth, recorder: Recorder) -> None:
         plan = self._plan = universe.plan
@@ -45,9 +45,9 @@ class Session:
 
     def _mix(self) -> list[tuple[int, Act, list[Place]]]:
         """Return how often of 1000 to do what, and to which places. The owner's own writes come to about 8 of 100."""
-        every, own = self._universe.places, self._own
+        every, own, counters = self._universe.places, self._own, self._universe.counters
         return [
-            (674, self._get_or_set, every),
+            (608, self._get_or_set, every),
             (200, self._get, every),
             (20, self._get_many, every),
             (35, self._delete, own),
@@ -58,6 +58,11 @@ class Session:
             (1, self._clear, every),
             (12, self._touch, every),
             (6, self._persist, every),
+            (30, self._incr, counters),
+            (10, self._decr, counters),
+            (20, self._get_counter, counters),
+            (4, self._persist_counter, counters),
+            (2, self._delete_foreign, counters),
         ]
 
     async def run(self, operations: int) -> None:
@@ -77,10 +82,12 @@ class Session:
                     self.errors.append(f"{act.__name__.strip('_')}: {type(error).__name__}: {error}")
 
     async def sweep(self) -> None:
-        """Read every key once, at rest: by ``get``, and by ``get_or_set``."""
+        """Read everything once, at rest: counters by ``get``, keys by ``get`` and by ``get_or_set``."""
         for place in self._universe.places:
             await self._get(place)
             await self._get_or_set(place)
+        for counter in self._universe.counters:
+            await self._get_counter(counter)
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -204,6 +211,7 @@ class Session:
     async def _invalidate(self, scope: Scope, name: int, invalidate: Callable[[], Awaitable[object]]) -> None:
         self.counts[f"foreign {scope.name.lower()}"] += 1
         begin = time.monotonic_ns()
+        self._recorder.invalidated(scope, name, begin)
         await invalidate()
         self._recorder.invalidated(scope, name, begin, time.monotonic_ns())
 
@@ -225,6 +233,35 @@ class Session:
             found = await keep()
         end = time.monotonic_ns()
         self._recorder.touched(place.number, begin, end, limit=0 if ttl is None else end + int(ttl * 1e9), found=found)
+
+    # -- counting --------------------------------------------------------------------------------
+
+    async def _incr(self, counter: Place) -> None:
+        await self._count(counter, "incr", lambda: self._handle(counter).incr(counter.key, STEP, ttl=None))
+
+    async def _decr(self, counter: Place) -> None:
+        await self._count(counter, "decr", lambda: self._handle(counter).decr(counter.key, ttl=None))
+
+    async def _count(self, counter: Place, verb: str, change: Callable[[], Awaitable[int | None]]) -> None:
+        self.counts[verb] += 1
+        begin = time.monotonic_ns()
+        self._recorder.changed(counter.number, begin)
+        turn = 0
+        with self._refusals():
+            turn = turn_of(await change())
+        self._recorder.changed(counter.number, begin, time.monotonic_ns(), turn=turn)
+
+    async def _get_counter(self, counter: Place) -> None:
+        self.counts["get counter"] += 1
+        begin = time.monotonic_ns()
+        total = await self._handle(counter).get(counter.key)
+        self._recorder.counted(counter.number, turn_of(total), begin, time.monotonic_ns())
+
+    async def _persist_counter(self, counter: Place) -> None:
+        """Keep a sum, which is for ever as it is: this must not lose a change that comes between."""
+        self.counts["persist counter"] += 1
+        with self._refusals():
+            await self._handle(counter).persist(counter.key)
 
     @contextmanager
     def _refusals(self) -> Generator[None]:

@@ -12,7 +12,7 @@ from caching_core.testing.history._plan import Plan
 
 
 class Handle(Protocol):
-    """A tenant's cache, as the sessions call it; the methods are those of ``TenantCache``. Values are dicts."""
+    """A tenant's cache, as the sessions call it; the methods are those of ``TenantCache``. Values are dicts, and ints under counters."""
 
     async def get(self, key: str) -> Any:
         """Return the value, or None."""
@@ -36,6 +36,14 @@ class Handle(Protocol):
 
     async def persist(self, key: str) -> bool:
         """Let the value live for ever; whether it was there."""
+        ...
+
+    async def incr(self, key: str, delta: int = 1, *, ttl: float | None) -> int | None:
+        """Add to a counter, which starts at 0, and return the sum."""
+        ...
+
+    async def decr(self, key: str, delta: int = 1, *, ttl: float | None) -> int | None:
+        """Subtract from a counter."""
         ...
 
     async def delete(self, key: str) -> object:
@@ -94,6 +102,14 @@ class BlockingHandle:
     async def persist(self, key: str) -> bool:
         """Let the value live for ever; whether it was there."""
         return self._cache.persist(key)
+
+    async def incr(self, key: str, delta: int = 1, *, ttl: float | None) -> int | None:
+        """Add to a counter, which starts at 0, and return the sum."""
+        return self._cache.incr(key, delta, ttl=ttl)
+
+    async def decr(self, key: str, delta: int = 1, *, ttl: float | None) -> int | None:
+        """Subtract from a counter."""
+        return self._cache.decr(key, delta, ttl=ttl)
 
     async def delete(self, key: str) -> object:
         """Remove a key."""
