@@ -5,11 +5,12 @@ import time
 
 from caching_core.coherence import LedgerCopy, Stamps, Verdict
 from caching_core.engine import _load, _read
+from caching_core.engine._change import Changer
 from caching_core.engine._invalidate import Invalidator
 from caching_core.engine._load import Loader
 from caching_core.testing.history import Plan, open_cache
 from caching_core.testing.history._subject import BlockingSubject
-from caching_core.tiers import Put
+from caching_core.tiers import Expect, Put
 from caching_core.tiers.disk import DiskStore
 from caching_core.types import Invalidated
 
@@ -29,7 +30,7 @@ class NaiveHandle:
         return self._keep(key, value)
 
     def _keep(self, key, value):
-        if value is not None:
+        if type(value) is dict:
             self._held[key] = (dict(value), time.monotonic() + 0.1)
         return value
 
@@ -46,6 +47,18 @@ class NaiveHandle:
     async def set(self, key, value, *, ttl, tags):
         self._held.pop(key, None)
         return await self._below.set(key, value, ttl=ttl, tags=tags)
+
+    async def touch(self, key, ttl):
+        return await self._below.touch(key, ttl)
+
+    async def persist(self, key):
+        return await self._below.persist(key)
+
+    async def incr(self, key, delta=1, *, ttl):
+        return await self._below.incr(key, delta, ttl=ttl)
+
+    async def decr(self, key, delta=1, *, ttl):
+        return await self._below.decr(key, delta, ttl=ttl)
 
     async def delete(self, key):
         self._held.pop(key, None)
@@ -133,6 +146,34 @@ def without_lifetimes(plan: Plan, world):
 def shared_values(plan: Plan, world):
     for module in (_load, _read):
         module.isolate = lambda value, raw, codec: (value, None, 100)
+    return open_cache(plan, world)
+
+
+def incr_is_get_and_set(plan: Plan, world):
+    async def incr(self, scope, key, delta, *, initial, writing):
+        total = await self._reader.get(scope, key, initial) + delta
+        await self._writer.set(scope, key, total, writing)
+        return total
+
+    Changer.incr = incr
+    return open_cache(plan, world)
+
+
+def swap_without_compare(plan: Plan, world):
+    mutate = DiskStore.mutate
+
+    async def mutate_anyway(self, entries, ledger=()):
+        if any(type(entry) is Put and type(entry.expect) is bytes for entry in entries):
+            time.sleep(0.001)  # noqa: ASYNC251 -- a sibling deletes what was read
+            entries = [dataclasses.replace(entry, expect=Expect.ANYTHING) for entry in entries]
+        return await mutate(self, entries, ledger)
+
+    DiskStore.mutate = mutate_anyway
+    return open_cache(plan, world)
+
+
+def changes_unheard(plan: Plan, world):
+    Stamps.touch_key = lambda self, cell, lane: None
     return open_cache(plan, world)
 
 

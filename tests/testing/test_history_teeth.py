@@ -27,6 +27,10 @@ def plan_of(tmp_path, subject, **changes):
         ("without_lifetimes", "I8", {"ttl": 0.01}),
         ("shared_values", "I6", {}),
         ("one_tenant", "I6", {}),
+        ("incr_is_get_and_set", "I9", {"counters": 1}),
+        ("swap_without_compare", "I1", {"keys": 6}),
+        ("changes_unheard", "I8", {"ttl": 0.01}),
+        ("changes_unheard", "I10", {}),
     ],
 )
 def test_a_broken_cache_is_flagged(tmp_path, subject, invariant, changes):

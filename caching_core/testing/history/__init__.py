@@ -4,7 +4,7 @@ A ``Recorder`` per process, ``check`` over their files; or ``run`` with a ``Plan
 """
 
 from caching_core.testing.history._check import check, check_histories
-from caching_core.testing.history._gather import Histories, KeyEvents, gather
+from caching_core.testing.history._gather import CounterEvents, Histories, KeyEvents, Touch, Turn, gather
 from caching_core.testing.history._harness import Run, WorkerFailed, run
 from caching_core.testing.history._plan import Place, Plan, Truth, Universe
 from caching_core.testing.history._record import Kind, Recorder, Scope, Tier, read_history
@@ -14,6 +14,7 @@ from caching_core.testing.history._subject import Handle, Subject, open_cache
 __all__ = [
     "CURVE_MS",
     "INVARIANTS",
+    "CounterEvents",
     "CounterExample",
     "Handle",
     "Histories",
@@ -27,7 +28,9 @@ __all__ = [
     "Scope",
     "Subject",
     "Tier",
+    "Touch",
     "Truth",
+    "Turn",
     "Universe",
     "WorkerFailed",
     "check",

@@ -21,6 +21,7 @@ def _parser() -> argparse.ArgumentParser:
         ("seed", "seed of the workload"),
         ("concurrency", "threads or tasks per process"),
         ("keys", "keys"),
+        ("counters", "counters"),
         ("tenants", "tenants"),
     ):
         parser.add_argument(f"--{name}", type=int, default=getattr(default, name), help=f"{meaning} (default %(default)s)")

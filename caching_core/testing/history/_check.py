@@ -4,39 +4,22 @@ Per key the acknowledgements are sorted and their versions' prefix maximum is ta
 bisection: O((R + W) log W) in all.
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from caching_core.testing.history._gather import Histories, KeyEvents, gather
+from caching_core.testing.history._acks import Acks
+from caching_core.testing.history._counters import Counter
+from caching_core.testing.history._gather import CounterEvents, Histories, KeyEvents, Read, gather
+from caching_core.testing.history._lifetimes import Lifetimes
 from caching_core.testing.history._report import CURVE_MS, INVARIANTS, CounterExample, Report
 
 _SETTLE_NS: Final = 2_000_000_000
 _MOST_EXAMPLES: Final = 20
 _FOREIGN: Final = 1
 _AROUND: Final = 4
-
-
-class Acks:
-    """When which version of a key had been acknowledged."""
-
-    __slots__ = ("highest", "moments")
-
-    def __init__(self, acks: Iterable[tuple[int, int]]) -> None:
-        ordered = sorted(acks)
-        self.moments: Sequence[int] = [moment for moment, _ in ordered]
-        self.highest: Sequence[int] = list(accumulate((version for _, version in ordered), max))
-
-    def at(self, moment: int) -> int:
-        """Return the newest version that had been acknowledged at ``moment``, 0 for none."""
-        count = bisect_right(self.moments, moment)
-        return self.highest[count - 1] if count else 0
-
-    def since(self, version: int) -> int:
-        """Return the moment from which ``version`` was too old; call only where there is one."""
-        return self.moments[bisect_right(self.highest, version)]
 
 
 def check(paths: Iterable[Path], *, single_session: bool = True) -> Report:
@@ -49,6 +32,8 @@ def check_histories(found: Histories, *, single_session: bool = True) -> Report:
     checker = _Checker(found)
     for key, events in found.keys.items():
         checker.check_key(key, events, single_session=single_session)
+    for key, counter in found.counters.items():
+        checker.check_counter(key, counter)
     return checker.report()
 
 
@@ -102,8 +87,9 @@ class _Checker:
                 self._example("I4", key, events, read, f"version {read[2]}, but this process had acknowledged {acks.at(read[0])}")
 
     def _values(self, key: int, events: KeyEvents) -> None:
+        lifetimes = Lifetimes(events)
         for read in events.reads:
-            begin, end, version, deadline, flag = read[:5]
+            begin, end, version, _, flag = read[:5]
             committed = events.committed.get(version, None if version else 0)  # version 0 is what there was before
             if flag & _FOREIGN:
                 self._counts["I6"] += 1
@@ -111,12 +97,13 @@ class _Checker:
             elif committed is None or committed > end:
                 self._counts["I2"] += 1
                 self._example("I2", key, events, read, f"version {version} was never written, or later")
-            if deadline and begin > deadline:
+            limit = lifetimes.limit(read)
+            if begin > limit:
                 self._counts["I8"] += 1
-                self._example("I8", key, events, read, f"read {(begin - deadline) / 1e6:.3f} ms after its hard limit")
+                self._example("I8", key, events, read, f"read {(begin - limit) / 1e6:.3f} ms after its hard limit")
 
     def _sessions(self, key: int, events: KeyEvents) -> None:
-        sessions: dict[int, list[tuple[int, int, int, int, int, int, int]]] = {}
+        sessions: dict[int, list[Read]] = {}
         for read in events.reads:
             sessions.setdefault(read[6], []).append(read)
         for reads in sessions.values():
@@ -144,13 +131,21 @@ class _Checker:
             self._counts["I7"] += 1
             self._example("I7", key, events, old, f"version {old[2]} more than 2 s after {newest} was acknowledged")
 
-    def _example(self, invariant: str, key: int, events: KeyEvents, read: tuple[int, ...], why: str) -> None:
+    def check_counter(self, key: int, events: CounterEvents) -> None:
+        """Check all changes and reads of one counter."""
+        counter = Counter(events, faults=self._faults)
+        for invariant, wrong in (("I9", counter.wrong_changes()), ("I10", counter.wrong_reads())):
+            for (begin, end, turn, process), why in wrong:
+                self._counts[invariant] += 1
+                self._keep(CounterExample(invariant, key, process, turn, begin, end, why), events)
+
+    def _example(self, invariant: str, key: int, events: KeyEvents, read: Read, why: str) -> None:
+        self._keep(CounterExample(invariant, key, process=read[6], version=read[2], begin=read[0], end=read[1], why=why), events)
+
+    def _keep(self, example: CounterExample, events: KeyEvents | CounterEvents) -> None:
         if len(self._examples) < _MOST_EXAMPLES:
-            self._examples.append(
-                CounterExample(
-                    invariant, key=key, process=read[6], version=read[2], begin=read[0], end=read[1], why=why, around=_around(events, read)
-                )
-            )
+            lines = _of_key(events) if isinstance(events, KeyEvents) else _of_counter(events)
+            self._examples.append(replace(example, around=_around(lines, example)))
 
     def report(self) -> Report:
         """Return what was found."""
@@ -164,10 +159,21 @@ class _Checker:
         )  # fmt: skip
 
 
-def _around(events: KeyEvents, read: tuple[int, ...]) -> tuple[str, ...]:
-    """Tell what happened to the key just before a read, in order."""
-    lines = [(moment, f"acknowledged {version} by process {process}") for moment, version, process, _ in events.acks]
-    lines += [(moment, f"committed {version}") for version, moment in events.committed.items()]
-    lines += [(begin, f"read {version} by process {process}") for begin, _, version, _, _, _, process in events.reads]
-    lines = sorted((moment, text) for moment, text in lines if moment <= read[1])
-    return tuple(f"{(moment - read[0]) / 1e6:+.3f} ms: {text}" for moment, text in lines[-_AROUND * 2 :])
+def _around(lines: Iterable[tuple[int, str]], example: CounterExample) -> tuple[str, ...]:
+    """Tell what happened just before a read, in order."""
+    before = sorted((moment, text) for moment, text in lines if moment <= example.end)
+    return tuple(f"{(moment - example.begin) / 1e6:+.3f} ms: {text}" for moment, text in before[-_AROUND * 2 :])
+
+
+def _of_key(events: KeyEvents) -> Iterator[tuple[int, str]]:
+    yield from ((moment, f"acknowledged {version} by process {process}") for moment, version, process, _ in events.acks)
+    yield from ((moment, f"committed {version}") for version, moment in events.committed.items())
+    yield from ((begin, f"read {version} by process {process}") for begin, _, version, _, _, _, process in events.reads)
+    yield from ((touch.begin, f"touched by process {process}") for (_, process), touch in events.touches.items())
+
+
+def _of_counter(events: CounterEvents) -> Iterator[tuple[int, str]]:
+    yield from ((change.end, f"changed, turn {change.turn}, by process {change.process}") for change in events.changes.values())
+    yield from ((read.begin, f"read turn {read.turn} by process {read.process}") for read in events.reads)
+    yield from ((moment, "reset begun") for moment, _ in events.resets)
+    yield from ((moment, "reset acknowledged") for _, moment in events.resets)

@@ -4,11 +4,33 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from caching_core.testing.history._record import Kind, Scope, read_history
 
 LIFE: Final = 100_000
+_FOUND: Final = {0: False, 1: True}
+ENDLESS: Final = 1 << 63  # when an endless lifetime is over, and when a call that never returned may still take effect
+
+Read = tuple[int, int, int, int, int, int, int]
+
+
+class Touch(NamedTuple):
+    """A call that kept a value until ``limit``, if it ``found`` one; None where that is not known."""
+
+    begin: int
+    end: int
+    limit: int
+    found: bool | None
+
+
+class Turn(NamedTuple):
+    """A change or a read of a counter, and how many changes were counted then: 0 for a change that may have happened or not."""
+
+    begin: int
+    end: int
+    turn: int
+    process: int
 
 
 @dataclass(slots=True)
@@ -17,21 +39,33 @@ class KeyEvents:
 
     ``committed`` version -> earliest moment it could be read; ``visible`` version -> moment from which every
     load finds it; ``acks`` (moment, version, process, whether by a group); ``reads`` (begin, end, version, deadline,
-    foreign, tier, process); ``invalidations`` (begin, end, process, whether of a group).
+    foreign, tier, process); ``invalidations`` (begin, end, process, whether of a group); ``touches`` by their begin
+    and process.
     """
 
     committed: dict[int, int] = field(default_factory=dict[int, int])
     visible: dict[int, int] = field(default_factory=dict[int, int])
     acks: list[tuple[int, int, int, bool]] = field(default_factory=list[tuple[int, int, int, bool]])
-    reads: list[tuple[int, int, int, int, int, int, int]] = field(default_factory=list[tuple[int, int, int, int, int, int, int]])
+    reads: list[Read] = field(default_factory=list[Read])
     invalidations: list[tuple[int, int, int, bool]] = field(default_factory=list[tuple[int, int, int, bool]])
+    touches: dict[tuple[int, int], Touch] = field(default_factory=dict[tuple[int, int], Touch])
+
+
+@dataclass(slots=True)
+class CounterEvents:
+    """Everything about one counter: ``changes`` by their begin and process; ``resets`` (begin, end)."""
+
+    changes: dict[tuple[int, int], Turn] = field(default_factory=dict[tuple[int, int], Turn])
+    reads: list[Turn] = field(default_factory=list[Turn])
+    resets: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
 
 
 @dataclass(slots=True)
 class Histories:
-    """The events of all processes by key, fault windows, and plain counts."""
+    """The events of all processes by key and by counter, fault windows, and plain counts."""
 
     keys: dict[int, KeyEvents] = field(default_factory=lambda: defaultdict(KeyEvents))
+    counters: dict[int, CounterEvents] = field(default_factory=lambda: defaultdict(CounterEvents))
     faults: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     reads: int = 0
     writes: int = 0
@@ -44,7 +78,7 @@ def gather(paths: Iterable[Path]) -> Histories:
     """Read histories and settle which versions each invalidation acknowledged."""
     found = Histories()
     members: dict[tuple[int, int], list[int]] = defaultdict(list)
-    groups: list[tuple[int, int, int, int, int]] = []
+    groups: dict[tuple[int, int, int, int], int] = {}  # scope, name, begin, process -> end
     lives: Counter[int] = Counter()
     for path in paths:
         number, records = read_history(path)
@@ -58,20 +92,43 @@ def gather(paths: Iterable[Path]) -> Histories:
             elif kind == Kind.WRITE:
                 _wrote(found, process, key, version, begin, end, aux)
             elif kind == Kind.INVALIDATION:
-                groups.append((detail, key, begin, end, process))
+                groups[detail, key, begin, process] = end
             elif kind == Kind.MEMBER:
                 members[detail, aux].append(key)
+            elif kind == Kind.TOUCH:
+                # Who called and was killed may have kept the value for ever.
+                limit = aux if end and aux else ENDLESS
+                found.keys[key].touches[begin, process] = Touch(begin, end or ENDLESS, limit, _FOUND.get(flag))
+            elif kind == Kind.CHANGE:
+                found.counters[key].changes[begin, process] = Turn(begin, end or ENDLESS, version, process)
+            elif kind == Kind.COUNT:
+                found.counters[key].reads.append(Turn(begin, end, version, process))
             else:
                 _counted(found, kind, begin, end)
-    found.invalidations = len(groups)
-    for scope, name, begin, end, process in groups:
+    _invalidate(found, groups, members)
+    _total(found)
+    return found
+
+
+def _invalidate(found: Histories, groups: dict[tuple[int, int, int, int], int], members: dict[tuple[int, int], list[int]]) -> None:
+    found.invalidations = sum(end > 0 for end in groups.values())
+    for (scope, name, begin, process), end in groups.items():
         for key in (name,) if scope == Scope.KEY else members[scope, name]:
-            found.keys[key].invalidations.append((begin, end, process, scope != Scope.KEY))
+            if key in found.counters:
+                found.counters[key].resets.append((begin, end or ENDLESS))
+            elif end:
+                found.keys[key].invalidations.append((begin, end, process, scope != Scope.KEY))
     for events in found.keys.values():
         _acknowledge(events)
-    found.reads = sum(len(events.reads) for events in found.keys.values())
-    found.writes = sum(len(events.committed) for events in found.keys.values())
-    return found
+
+
+def _total(found: Histories) -> None:
+    for events in found.keys.values():
+        found.reads += len(events.reads)
+        found.writes += len(events.committed)
+    for counter in found.counters.values():
+        found.reads += len(counter.reads)
+        found.writes += len(counter.changes)
 
 
 def _counted(found: Histories, kind: int, begin: int, end: int) -> None:

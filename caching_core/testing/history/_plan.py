@@ -4,7 +4,7 @@ import json
 import mmap
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -13,6 +13,9 @@ from caching_core.testing.history._record import Recorder, Scope
 CACHE: Final = "caching_core.testing.history:open_cache"
 
 World = Literal["blocking", "loop", "mixed"]
+
+# What an incr adds; a decr takes 1: so a sum tells how many of each there were.
+STEP: Final = 1 << 32
 
 _SPREAD: Final = 2_654_435_761  # Knuth's multiplier: neighbouring keys get different owners
 
@@ -33,6 +36,7 @@ class Plan:
     world: World = "mixed"
     concurrency: int = 2
     keys: int = 600
+    counters: int = 12
     tenants: int = 3
     namespaces: int = 2
     tags: int = 8
@@ -80,12 +84,23 @@ class Place:
     owner: int
 
 
+def turn_of(total: int | None) -> int:
+    """Return how many changes a counter's sum is made of, 0 where there is no counter."""
+    if total is None:
+        return 0
+    ups = -(-total // STEP)
+    return ups + (ups * STEP - total)
+
+
 class Universe:
-    """The keys of a plan."""
+    """The keys of a plan, and beyond them the counters, which bear no tag and belong to nobody."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.places = [self._place(number) for number in range(plan.keys)]
+        self.counters = [
+            replace(self._place(number), key=f"counter:{number}", tag="") for number in range(plan.keys, plan.keys + plan.counters)
+        ]
 
     def _place(self, number: int) -> Place:
         plan = self.plan
@@ -109,9 +124,10 @@ class Universe:
         return [place for place in self.places if place.owner == session]
 
     def describe(self, recorder: Recorder) -> None:
-        """Record which groups each key belongs to."""
-        for place in self.places:
-            recorder.member(place.number, Scope.TAG, place.tag_number)
+        """Record which groups each key and counter belongs to."""
+        for place in (*self.places, *self.counters):
+            if place.tag:
+                recorder.member(place.number, Scope.TAG, place.tag_number)
             recorder.member(place.number, Scope.NAMESPACE, place.namespace_number)
             recorder.member(place.number, Scope.TENANT, place.tenant_number)
 

@@ -25,6 +25,7 @@ HEADER_BYTES: Final = 4096
 _HEADER: Final = struct.Struct("<8sIIQ")
 _MAGIC: Final = b"CCHIST01"
 _GROWTH: Final = 1 << 20
+_UNKNOWN: Final = 2
 
 
 class Kind(enum.IntEnum):
@@ -37,6 +38,9 @@ class Kind(enum.IntEnum):
     MEMBER = 5
     FAULT = 6
     ERROR = 7
+    TOUCH = 8
+    CHANGE = 9
+    COUNT = 10
 
 
 class Scope(enum.IntEnum):
@@ -111,9 +115,30 @@ class Recorder:
         """Record a read that found nothing."""
         self._append(begin, end, 0, 0, key, 0, 0, Kind.MISS)
 
-    def invalidated(self, scope: Scope, name: int, begin: int, end: int) -> None:
-        """Record an invalidation that was called at ``begin`` and had returned at ``end``: of a key, or of a group by its number."""
+    def invalidated(self, scope: Scope, name: int, begin: int, end: int = 0) -> None:
+        """Record an invalidation that was called at ``begin`` and had returned at ``end``: of a key, or of a group by its number.
+
+        Of what holds counters, who may be killed records twice: before, with ``begin`` alone, and after.
+        """
         self._append(begin, end, 0, 0, name, 0, scope, Kind.INVALIDATION)
+
+    def touched(self, key: int, begin: int, end: int = 0, *, limit: int = 0, found: bool | None = None) -> None:
+        """Record that the value of ``key`` was kept, with another lifetime: before, with ``begin`` alone, and after.
+
+        ``limit``: until when it may be read (0: for ever); ``found``: whether there was one, None if the call raised.
+        """
+        self._append(begin, end, 0, limit, key, _UNKNOWN if found is None else int(found), 0, Kind.TOUCH)
+
+    def changed(self, counter: int, begin: int, end: int = 0, *, turn: int = 0) -> None:
+        """Record a change of a counter: before, with ``begin`` alone, and after.
+
+        ``turn``: how many changes it then counted, 0 if the call raised.
+        """
+        self._append(begin, end, turn, 0, counter, 0, 0, Kind.CHANGE)
+
+    def counted(self, counter: int, turn: int, begin: int, end: int) -> None:
+        """Record a read of a counter that found ``turn`` changes counted, 0 for nothing."""
+        self._append(begin, end, turn, 0, counter, 0, 0, Kind.COUNT)
 
     def member(self, key: int, scope: Scope, name: int) -> None:
         """Record that ``key`` belongs to group ``name`` (a tag, a namespace, a tenant) throughout."""

@@ -13,7 +13,9 @@ INVARIANTS: Final[Mapping[str, str]] = {
     "I5": "tags and namespaces: as I1, by a group's invalidation alone",
     "I6": "the value is the key's and the tenant's own",
     "I7": "two seconds after the last write only the newest is read",
-    "I8": "nothing is read after its hard limit",
+    "I8": "nothing is read after its hard limit, nor after one that it was given since",
+    "I9": "counters: no change is lost, and none counts twice",
+    "I10": "counters: a read finds the changes that had returned, and none from before a reset",
 }
 
 
@@ -75,7 +77,7 @@ class Report:
         """Return the report for people."""
         lines = [
             f"{self.reads} reads, {self.misses} misses, {self.writes} writes, {self.invalidations} invalidations, {self.errors} errors",
-            *(f"{name} {count:>8}  {INVARIANTS[name]}" for name, count in self.violations.items()),
+            *(f"{name:<3} {count:>8}  {INVARIANTS[name]}" for name, count in self.violations.items()),
             "stale reads by X: " + ", ".join(f"{ms} ms {count}" for ms, count in self.curve.items()),
             f"worst staleness {self.worst_ms:.3f} ms; smallest X without one: {self.smallest_clean_ms} ms",
             *(f"{name}: {figure}" for name, figure in self.run.items()),

@@ -4,11 +4,12 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from typing import Any, Final
 
-from caching_core.errors import CacheError
-from caching_core.testing.history._plan import Place, Truth, Universe
+from caching_core.errors import CacheError, DeadlineExceeded
+from caching_core.testing.history._plan import STEP, Place, Truth, Universe, turn_of
 from caching_core.testing.history._record import Recorder, Scope, Tier
 from caching_core.testing.history._subject import Handle, Subject
 
@@ -16,24 +17,16 @@ _FOREVER: Final = 300.0
 _SKEW: Final = 2.0  # the popular keys come first: rank = keys * u ** _SKEW
 _BATCH: Final = 5
 
-# Out of 1000 operations; what is left are get_or_set. The owner's own writes come to about 8 of 100.
-_GET: Final = 200
-_GET_MANY: Final = _GET + 20
-_DELETE: Final = _GET_MANY + 35
-_SET: Final = _DELETE + 30
-_TAG: Final = _SET + 12
-_FOREIGN_TAG: Final = _TAG + 5
-_FOREIGN_DELETE: Final = _FOREIGN_TAG + 5
-_CLEAR: Final = _FOREIGN_DELETE + 1
+Act = Callable[[Place], Awaitable[None]]
 
 
 class Session:
-    """Acts as session number ``number``: reads any key, writes its own, invalidates anything."""
+    """Acts as session number ``number``: reads, keeps and invalidates any key, writes its own, and counts."""
 
     def __init__(self, universe: Universe, number: int, *, subject: Subject, truth: Truth, recorder: Recorder) -> None:
         plan = self._plan = universe.plan
         self._is_loop = plan.world_of(number // plan.concurrency) == "loop"
-        self._places = universe.places
+        self._universe = universe
         self._own = universe.owned_by(number)
         self._subject = subject
         self._truth = truth.versions
@@ -50,41 +43,51 @@ class Session:
             handle = self._handles[where] = self._subject.handle(*where)
         return handle
 
+    def _mix(self) -> list[tuple[int, Act, list[Place]]]:
+        """Return how often of 1000 to do what, and to which places. The owner's own writes come to about 8 of 100."""
+        every, own, counters = self._universe.places, self._own, self._universe.counters
+        return [
+            (608, self._get_or_set, every),
+            (200, self._get, every),
+            (20, self._get_many, every),
+            (35, self._delete, own),
+            (30, self._set, own),
+            (12, self._invalidate_tag, own),
+            (5, self._invalidate_foreign_tag, every),
+            (5, self._delete_foreign, every),
+            (1, self._clear, every),
+            (12, self._touch, every),
+            (6, self._persist, every),
+            (30, self._incr, counters),
+            (10, self._decr, counters),
+            (20, self._get_counter, counters),
+            (4, self._persist_counter, counters),
+            (2, self._delete_foreign, counters),
+        ]
+
     async def run(self, operations: int) -> None:
         """Do that many operations."""
-        draw, places = self._random.random, self._places
-        for _ in range(operations):
+        mix, draw = self._mix(), self._random.random
+        for _, act, places in self._random.choices(mix, [weight for weight, _, _ in mix], k=operations):
+            if not places:
+                continue
             place = places[int(len(places) * draw() ** _SKEW)]
             begin = time.monotonic_ns()
             try:
-                await self._operate(int(draw() * 1000), place)
+                await act(place)
             except CacheError as error:
                 self._recorder.failed(place.number, begin, time.monotonic_ns())
                 self.counts["errors"] += 1
                 if len(self.errors) < 5:
-                    self.errors.append(f"{type(error).__name__}: {error}")
+                    self.errors.append(f"{act.__name__.strip('_')}: {type(error).__name__}: {error}")
 
     async def sweep(self) -> None:
-        """Read every key once, at rest: by ``get``, and by ``get_or_set``."""
-        for place in self._places:
+        """Read everything once, at rest: counters by ``get``, keys by ``get`` and by ``get_or_set``."""
+        for place in self._universe.places:
             await self._get(place)
             await self._get_or_set(place)
-
-    async def _operate(self, choice: int, place: Place) -> None:
-        if choice < _GET:
-            await self._get(place)
-        elif choice < _GET_MANY:
-            await self._get_many(place)
-        elif choice < _TAG:
-            await self._write(choice)
-        elif choice < _FOREIGN_TAG:
-            await self._invalidate(Scope.TAG, place)
-        elif choice < _FOREIGN_DELETE:
-            await self._invalidate(Scope.KEY, place)
-        elif choice < _CLEAR:
-            await self._invalidate(Scope.NAMESPACE, place)
-        else:
-            await self._get_or_set(place)
+        for counter in self._universe.counters:
+            await self._get_counter(counter)
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -96,7 +99,8 @@ class Session:
 
     async def _get_many(self, place: Place) -> None:
         self.counts["get_many"] += 1
-        alike = [self._places[(place.number + step * self._stride) % len(self._places)] for step in range(_BATCH)]
+        places = self._universe.places
+        alike = dict.fromkeys(places[(place.number + step * self._stride) % len(places)] for step in range(_BATCH))
         wanted = [other for other in alike if (other.tenant, other.namespace) == (place.tenant, place.namespace)]
         begin = time.monotonic_ns()
         values = await self._handle(place).get_many([other.key for other in wanted])
@@ -157,22 +161,25 @@ class Session:
 
     # -- writing ---------------------------------------------------------------------------------
 
-    async def _write(self, choice: int) -> None:
-        if not self._own:
-            return
-        place = self._own[int(len(self._own) * self._random.random() ** _SKEW)]
-        if choice < _DELETE:
-            await self._change([place], "delete", lambda: self._handle(place).delete(place.key))
-        elif choice < _SET:
-            await self._change([place], "set", lambda: self._handle(place).set(place.key, self._now(place), ttl=_FOREVER, tags=[place.tag]))
-        else:
-            alike = [other for other in self._own if other.tag_number == place.tag_number][:_BATCH]
-            await self._change(alike, "tag", lambda: self._handle(place).invalidate_tags(place.tag), group=place.tag_number)
+    async def _delete(self, place: Place) -> None:
+        await self._change([place], "delete", lambda: self._handle(place).delete(place.key))
+
+    async def _set(self, place: Place) -> None:
+        await self._change([place], "set", lambda: self._handle(place).set(place.key, self._now(place), ttl=_FOREVER, tags=[place.tag]))
+
+    async def _invalidate_tag(self, place: Place) -> None:
+        alike = [other for other in self._own if other.tag_number == place.tag_number][:_BATCH]
+        await self._change(alike, "tag", lambda: self._handle(place).invalidate_tags(place.tag), group=place.tag_number)
 
     def _now(self, place: Place) -> dict[str, Any]:
-        return self._value(place, self._truth[place.number])
+        value = self._value(place, self._truth[place.number])
+        # Its lifetime begins at some moment of the set: this is later than its end, and tells the sets of a key apart.
+        value["until"] = time.monotonic_ns() + int(2 * _FOREVER * 1e9)
+        return value
 
-    async def _change(self, places: list[Place], verb: str, invalidate: Callable[[], Any], *, group: int | None = None) -> None:
+    async def _change(
+        self, places: list[Place], verb: str, invalidate: Callable[[], Awaitable[object]], *, group: int | None = None
+    ) -> None:
         """Commit the next version of some keys, then invalidate, then record that it was acknowledged."""
         self.counts[verb] += 1
         recorder, truth = self._recorder, self._truth
@@ -190,17 +197,76 @@ class Session:
         if group is not None:
             recorder.invalidated(Scope.TAG, group, called, acked)
 
-    async def _invalidate(self, scope: Scope, place: Place) -> None:
-        """Invalidate what others may have written."""
+    # -- invalidating what others may have written -----------------------------------------------
+
+    async def _invalidate_foreign_tag(self, place: Place) -> None:
+        await self._invalidate(Scope.TAG, place.tag_number, lambda: self._handle(place).invalidate_tags(place.tag))
+
+    async def _delete_foreign(self, place: Place) -> None:
+        await self._invalidate(Scope.KEY, place.number, lambda: self._handle(place).delete(place.key))
+
+    async def _clear(self, place: Place) -> None:
+        await self._invalidate(Scope.NAMESPACE, place.namespace_number, self._handle(place).clear)
+
+    async def _invalidate(self, scope: Scope, name: int, invalidate: Callable[[], Awaitable[object]]) -> None:
         self.counts[f"foreign {scope.name.lower()}"] += 1
-        handle, begin = self._handle(place), time.monotonic_ns()
-        if scope is Scope.TAG:
-            name = place.tag_number
-            await handle.invalidate_tags(place.tag)
-        elif scope is Scope.NAMESPACE:
-            name = place.namespace_number
-            await handle.clear()
-        else:
-            name = place.number
-            await handle.delete(place.key)
+        begin = time.monotonic_ns()
+        self._recorder.invalidated(scope, name, begin)
+        await invalidate()
         self._recorder.invalidated(scope, name, begin, time.monotonic_ns())
+
+    # -- keeping ---------------------------------------------------------------------------------
+
+    async def _touch(self, place: Place) -> None:
+        ttl = self._random.choice((self._plan.ttl, _FOREVER))
+        await self._keep(place, "touch", lambda: self._handle(place).touch(place.key, ttl), ttl)
+
+    async def _persist(self, place: Place) -> None:
+        await self._keep(place, "persist", lambda: self._handle(place).persist(place.key), None)
+
+    async def _keep(self, place: Place, verb: str, keep: Callable[[], Awaitable[bool]], ttl: float | None) -> None:
+        self.counts[verb] += 1
+        begin = time.monotonic_ns()
+        self._recorder.touched(place.number, begin)
+        found: bool | None = None
+        with self._refusals():
+            found = await keep()
+        end = time.monotonic_ns()
+        self._recorder.touched(place.number, begin, end, limit=0 if ttl is None else end + int(ttl * 1e9), found=found)
+
+    # -- counting --------------------------------------------------------------------------------
+
+    async def _incr(self, counter: Place) -> None:
+        await self._count(counter, "incr", lambda: self._handle(counter).incr(counter.key, STEP, ttl=None))
+
+    async def _decr(self, counter: Place) -> None:
+        await self._count(counter, "decr", lambda: self._handle(counter).decr(counter.key, ttl=None))
+
+    async def _count(self, counter: Place, verb: str, change: Callable[[], Awaitable[int | None]]) -> None:
+        self.counts[verb] += 1
+        begin = time.monotonic_ns()
+        self._recorder.changed(counter.number, begin)
+        turn = 0
+        with self._refusals():
+            turn = turn_of(await change())
+        self._recorder.changed(counter.number, begin, time.monotonic_ns(), turn=turn)
+
+    async def _get_counter(self, counter: Place) -> None:
+        self.counts["get counter"] += 1
+        begin = time.monotonic_ns()
+        total = await self._handle(counter).get(counter.key)
+        self._recorder.counted(counter.number, turn_of(total), begin, time.monotonic_ns())
+
+    async def _persist_counter(self, counter: Place) -> None:
+        """Keep a sum, which is for ever as it is: this must not lose a change that comes between."""
+        self.counts["persist counter"] += 1
+        with self._refusals():
+            await self._handle(counter).persist(counter.key)
+
+    @contextmanager
+    def _refusals(self) -> Generator[None]:
+        """Count a change in place that did not get its turn in time: on a busy machine that is an answer, not an error."""
+        try:
+            yield
+        except DeadlineExceeded:
+            self.counts["refused"] += 1

@@ -12,7 +12,7 @@ from caching_core.testing.history._plan import Plan
 
 
 class Handle(Protocol):
-    """A tenant's cache, as the sessions call it; the methods are those of ``TenantCache``. Values are dicts."""
+    """A tenant's cache, as the sessions call it; the methods are those of ``TenantCache``. Values are dicts, and ints under counters."""
 
     async def get(self, key: str) -> Any:
         """Return the value, or None."""
@@ -28,6 +28,22 @@ class Handle(Protocol):
 
     async def set(self, key: str, value: Any, *, ttl: float, tags: list[str]) -> object:
         """Store a value."""
+        ...
+
+    async def touch(self, key: str, ttl: float) -> bool:
+        """Give the value another lifetime; whether it was there."""
+        ...
+
+    async def persist(self, key: str) -> bool:
+        """Let the value live for ever; whether it was there."""
+        ...
+
+    async def incr(self, key: str, delta: int = 1, *, ttl: float | None) -> int | None:
+        """Add to a counter, which starts at 0, and return the sum."""
+        ...
+
+    async def decr(self, key: str, delta: int = 1, *, ttl: float | None) -> int | None:
+        """Subtract from a counter."""
         ...
 
     async def delete(self, key: str) -> object:
@@ -78,6 +94,22 @@ class BlockingHandle:
     async def set(self, key: str, value: Any, *, ttl: float, tags: list[str]) -> object:
         """Store a value."""
         return self._cache.set(key, value, ttl=ttl, tags=tags)
+
+    async def touch(self, key: str, ttl: float) -> bool:
+        """Give the value another lifetime; whether it was there."""
+        return self._cache.touch(key, ttl)
+
+    async def persist(self, key: str) -> bool:
+        """Let the value live for ever; whether it was there."""
+        return self._cache.persist(key)
+
+    async def incr(self, key: str, delta: int = 1, *, ttl: float | None) -> int | None:
+        """Add to a counter, which starts at 0, and return the sum."""
+        return self._cache.incr(key, delta, ttl=ttl)
+
+    async def decr(self, key: str, delta: int = 1, *, ttl: float | None) -> int | None:
+        """Subtract from a counter."""
+        return self._cache.decr(key, delta, ttl=ttl)
 
     async def delete(self, key: str) -> object:
         """Remove a key."""
