@@ -1,0 +1,1 @@
+"""The cache in FastAPI and Starlette: lifespan, pure ASGI middleware, the ``tenant_cache`` dependency, routes."""
