@@ -1,5 +1,7 @@
 """A cold key that everybody wants at once: one load, the same value for all, errors for those who waited."""
 
+import sqlite3
+
 import pytest
 
 THREADS = """
@@ -185,3 +187,20 @@ def test_a_loader_that_is_killed_holds_the_others_up_for_its_lease_only(peer, ma
     assert dying.hear() == "loading"
     dying.process.kill()
     assert manager().tenant("acme").get_or_set("cold", lambda: "loaded") == "loaded"
+
+
+def test_a_lease_that_could_not_be_given_back_in_time_does_not_stop_others(manager, store_file, eventually):
+    """The file is locked while a load ends: neither the value nor the end of its lease is written then."""
+    cache = manager().tenant("acme")
+    cache.set("another", 1)
+    other = sqlite3.connect(store_file(), isolation_level=None)
+
+    def load():
+        other.execute("BEGIN IMMEDIATE")
+        return 1
+
+    assert cache.get_or_set("k", load, ttl=60) == 1
+    assert other.execute("SELECT count(*) FROM leases").fetchone() == (1,)
+    other.execute("ROLLBACK")
+    eventually(lambda: other.execute("SELECT count(*) FROM leases").fetchone() == (0,))
+    other.close()

@@ -392,20 +392,3 @@ def test_memory_and_disk_stay_flat_over_a_long_replay(peer, record_property):
     assert max(sizes[4:]) - sizes[3] < 8 * 2**20, sizes
     assert replaying.hear() < 48 * 2**20
     replaying.end()
-
-
-def test_a_lease_that_could_not_be_given_back_in_time_does_not_stop_others(manager, store_file, eventually):
-    """The file is locked while a load ends: neither the value nor the end of its lease is written then."""
-    cache = manager().tenant("acme")
-    cache.set("another", 1)
-    other = sqlite3.connect(store_file(), isolation_level=None)
-
-    def load():
-        other.execute("BEGIN IMMEDIATE")
-        return 1
-
-    assert cache.get_or_set("k", load, ttl=60) == 1
-    assert other.execute("SELECT count(*) FROM leases").fetchone() == (1,)
-    other.execute("ROLLBACK")
-    eventually(lambda: other.execute("SELECT count(*) FROM leases").fetchone() == (0,))
-    other.close()
