@@ -45,10 +45,20 @@ class StoreContract:
         """Open the store under test, on this clock, for this world (``"blocking"`` or ``"loop"``)."""
         raise NotImplementedError("say how to open your store: override open_store")
 
+    margin = 0.001
+    """Seconds before a limit at which a row is still looked for; more for a store that also has a clock of its own."""
+
+    is_exact = True
+    """Whether ``usage`` tells entries, their bytes and what expired exactly."""
+
+    def make_clock(self) -> ManualClock:
+        """Make the clock of one test; a store that keeps time elsewhere overrides this, so that ``advance`` moves that too."""
+        return ManualClock()
+
     @pytest.fixture(params=["blocking", "loop"])
     def stage(self, request: pytest.FixtureRequest, tmp_path: Path) -> Stage:
         """Set the stage for one test."""
-        clock = ManualClock()
+        clock = self.make_clock()
         return Stage(request.param, clock, lambda: self.open_store(request.param, clock, tmp_path / "store"))
 
     # Frames
@@ -81,9 +91,9 @@ class StoreContract:
         """To the millisecond, for every way to ask; one without a limit stays for years."""
         store = stage.store
         await store.mutate([Put(NAME, a_frame(), store.now_ms() + 1000), Put(OTHER, a_frame(), None)])
-        stage.clock.advance(0.999)
+        stage.clock.advance(1 - self.margin)
         assert await store.get(NAME) is not None
-        stage.clock.advance(0.001)
+        stage.clock.advance(self.margin)
         assert await store.get(NAME) is None
         assert await store.get_many([NAME]) == [None]
         assert await store.names("cc:") == [OTHER]
@@ -341,6 +351,8 @@ class StoreContract:
         """And what expired and was removed by upkeep."""
         store = stage.store
         assert (await store.usage()).entries == 0
+        if not self.is_exact:
+            return
         short = store.now_ms() + 1000
         await store.mutate([Put(NAME, a_frame(), None), Put(OTHER, a_frame(), short), Put("cc:3", a_frame(), short)])
         before = await store.usage()

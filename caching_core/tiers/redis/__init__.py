@@ -1,0 +1,11 @@
+"""The Redis tier: one Redis or Valkey server that many hosts share, for blocking callers and for event loops."""
+
+from caching_core.tiers.redis._address import Address
+from caching_core.tiers.redis._blocking import BlockingLink
+from caching_core.tiers.redis._clock import ServerClock
+from caching_core.tiers.redis._health import Health
+from caching_core.tiers.redis._loop import LoopLink
+from caching_core.tiers.redis._port import Link
+from caching_core.tiers.redis._store import RedisStore
+
+__all__ = ["Address", "BlockingLink", "Health", "Link", "LoopLink", "RedisStore", "ServerClock"]

@@ -1,0 +1,24 @@
+"""The port to a server: commands out, replies in, within a deadline; one for blocking callers and one per event loop."""
+
+from typing import Any, Protocol
+
+
+class Link(Protocol):
+    """Connections to one server."""
+
+    where: str
+    """The server's address, without secrets."""
+    lost: str | None
+    """Why callers are turned away, while the server is away."""
+
+    def ask_now(self, packed: bytes, count: int = 1) -> list[Any] | None:
+        """Ask where waiting blocks the caller's thread and nobody else; None on an event loop, where only ``ask`` will do."""
+        ...
+
+    async def ask(self, packed: bytes, count: int = 1) -> list[Any]:
+        """Send packed commands and return their replies, error replies as objects. Raises TierUnavailable or DeadlineExceeded."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections of this process; later calls raise TierUnavailable."""
+        ...
