@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from caching_core.cli._invalidation import pending
 from caching_core.cli._options import ConfigFile, Directory, DryRun, Json, Key, Namespace, Tenant
 from caching_core.cli._output import FINDING, FINE, Output, json_ready
 from caching_core.cli._session import Session
 from caching_core.errors import ValueNotKept
 from caching_core.tenancy import check_tags, check_ttl
-from caching_core.types import MISSING, UNSET, Unset
+from caching_core.types import MISSING, UNSET, Invalidated, Unset
 
 
 def get(
@@ -58,7 +59,13 @@ def set_value(
     kept = _parsed(value) if json_value else value
     check_tags(tags or ())
     lifetime: float | Unset | None = UNSET if ttl is None else check_ttl(ttl)
-    with Session(directory, namespace, tenant, config).handle() as handle:
+    session = Session(directory, namespace, tenant, config)
+    if session.config().disabled:
+        if as_json:
+            output.data({"key": key, "set": False, "dry_run": dry_run, "there": False, "type": type(kept).__name__, "tags": tags or []})
+        output.note("disabled: nothing was changed (CACHING_DISABLED, or the setting, switches the cache off)")
+        return FINDING
+    with session.handle() as handle:
         if dry_run:
             there = handle.explain(key).hit
             done = False
@@ -86,16 +93,18 @@ def delete(
 ) -> int:
     """Delete KEYS; what was not there is said and no error."""
     output = Output(as_json=as_json)
-    there: dict[str, bool] = {}
+    found: dict[str, Invalidated] = {}
     with Session(directory, namespace, tenant, config).handle() as handle:
         for key in dict.fromkeys(keys):
-            there[key] = handle.explain(key).hit if dry_run else bool(handle.delete(key))
+            found[key] = Invalidated(int(handle.explain(key).hit)) if dry_run else handle.delete(key)
+    there = {key: bool(done) for key, done in found.items()}
+    is_pending = any(done.pending for done in found.values())
     if as_json:
-        output.data({"deleted": {} if dry_run else there, "dry_run": dry_run, "there": there})
-    for key, was_there in there.items():
+        output.data({"deleted": {} if dry_run else there, "dry_run": dry_run, "there": there, "pending": is_pending})
+    for key, done in found.items():
         verb = "would delete" if dry_run else "deleted"
-        output.line(f"{verb} {key}" if was_there else f"not there: {key}")
-    return FINE
+        output.line(f"{verb} {key}" if done else f"not deleted: {key}{pending(done)}" if done.pending else f"not there: {key}")
+    return FINDING if is_pending else FINE
 
 
 def inspect(

@@ -34,7 +34,7 @@ def invalidate(
         done = handle.invalidate_tags(*named)
     if as_json:
         output.data({"tags": list(named), "dry_run": False, "pending": done.pending})
-    output.line(f"invalidated: {', '.join(named)}{_pending(done)}")
+    output.line(f"invalidated: {', '.join(named)}{pending(done)}")
     return FINDING if done.pending else FINE
 
 
@@ -67,9 +67,10 @@ def clear(
         done = handle.clear()
     if as_json:
         output.data({**whose, "cleared": True, "dry_run": False, "pending": done.pending})
-    output.line(f"cleared {what}{_pending(done)}")
+    output.line(f"cleared {what}{pending(done)}")
     return FINDING if done.pending else FINE
 
 
-def _pending(done: Invalidated) -> str:
-    return " (pending: the shared store has yet to hear it)" if done.pending else ""
+def pending(done: Invalidated) -> str:
+    """Return what is to be said beside an invalidation that has not reached the store."""
+    return " (pending: the shared store has not heard it)" if done.pending else ""

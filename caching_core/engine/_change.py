@@ -72,7 +72,7 @@ class Changer:
         """Store a value unless one stands there; False if one does."""
         self._state.codec.pack(value, serializer=writing.serializer)  # refused before anything is read
         if self._state.options.disabled:
-            return True
+            return True  # who takes it for a lock goes on; nothing that stands there was to change
         return await self._change(scope, key, lambda now: Wanted(value, writing=writing) if now is MISSING else None)
 
     async def incr(self, scope: Scope, key: str, delta: int, *, initial: int | None, writing: Writing) -> int | None:
@@ -82,6 +82,7 @@ class Changer:
                 raise ValueNotKept(f"{name} is a {type(number).__name__}; incr and decr take an int")
         result: int | None = None if initial is None else initial + delta
         if self._state.options.disabled:
+            await self._writer.skip(scope, [check_key(key)])
             return result
 
         def step(now: Any) -> Wanted | None:
@@ -100,6 +101,8 @@ class Changer:
     async def relive(self, scope: Scope, key: str, life: Lifetime) -> bool:
         """Give the value under ``key`` another lifetime from now on (touch, expire, persist); whether it was there."""
         if self._state.options.disabled:
+            if life.is_over:
+                await self._writer.skip(scope, [check_key(key)])
             return False
         return await self._change(scope, key, lambda now: None if now is MISSING else Wanted(now, life))
 

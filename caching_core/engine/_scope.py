@@ -41,6 +41,7 @@ class EngineOptions:
     strict: bool = False
     read_only: bool = False
     disabled: bool = False
+    is_cut_off: bool = False  # disabled, and the store that others share could not be opened
     is_plain: bool = False  # there is a store, and nothing seals what goes there
     hashed_names: bool = False
     lease_seconds: float = 31.0

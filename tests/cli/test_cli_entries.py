@@ -69,6 +69,27 @@ def test_clear_asks_and_ends_one_namespace(caching):
     assert caching("get", "a", "--namespace", "pages").code == 0
 
 
+def test_a_disabled_cache_is_told_of_and_still_invalidates(caching, tmp_path):
+    off = {"CACHING_DISABLED": "1"}
+    caching("set", "a", "1", "--tag", "red")
+    caching("set", "b", "1")
+    for arguments in (("set", "b", "2"), ("set", "b", "2", "--dry-run")):
+        refused = caching(*arguments, env=off)
+        assert (refused.code, refused.out) == (1, "")
+        assert "disabled: nothing was changed" in refused.err
+    assert caching("set", "b", "2", "--json", env=off).data["set"] is False
+    assert caching("get", "b").out == "1\n"
+    assert caching("get", "b", env=off).code == 1
+    assert caching("delete", "b", env=off).out == "deleted b\n"
+    assert caching("invalidate", "red", env=off).code == 0
+    assert [caching("get", key).code for key in "ab"] == [1, 1]
+    (tmp_path / "file").write_text("in the way")
+    for arguments in (("delete", "b"), ("invalidate", "red"), ("clear", "--yes")):
+        unheard = caching(*arguments, "--directory", "file", env=off)
+        assert unheard.code == 1
+        assert "pending" in unheard.out
+
+
 def test_a_lifetime_ends(caching):
     assert caching("set", "a", "1", "--ttl", "0").code == 0
     assert caching("get", "a").code == 1

@@ -245,35 +245,6 @@ async def test_high_security_stays_out_of_memory(world, open_cache):
     assert "out of memory" in (await cache.explain("k")).reason
 
 
-async def test_disabled_is_a_miss_and_a_no_op(world, open_cache, monkeypatch, directory):
-    monkeypatch.setenv("CACHING_DISABLED", "1")
-    cache = open_cache().tenant("acme")
-    assert await cache.set("k", 1) in (True, False)
-    assert await cache.get("k", "default") == "default"
-    assert await cache.get_many(["k"]) == {}
-    loads = []
-    assert await cache.get_or_set("k", lambda: loads.append(1) or 7) == 7
-    assert await cache.get_or_set("k", lambda: loads.append(1) or 8) == 8
-    assert len(loads) == 2
-    assert not await cache.delete("k")
-    assert not await cache.delete_many(["k"])
-    assert not await cache.invalidate_tags("t")
-    assert not await cache.clear()
-    assert await cache.set_many({"k": 1}) in ([], ["k"])
-    assert await cache.touch("k", 5) is False
-    assert await cache.persist("k") is False
-    assert await cache.ttl("k") is None
-    assert await cache.add("k", 1) in (True, False)
-    assert "disabled" in (await cache.explain("k")).reason
-    assert not list(directory.glob("cache-*.db"))
-
-
-async def test_a_counter_of_a_disabled_cache_breaks_nothing(world, open_cache, monkeypatch):
-    monkeypatch.setenv("CACHING_DISABLED", "1")
-    cache = open_cache().tenant("acme")
-    assert await cache.incr("n") in (None, 0, 1)
-
-
 async def test_read_only(world, open_cache):
     await open_cache().tenant("acme").set("k", 1)
     cache = open_cache(read_only=True).tenant("acme")
