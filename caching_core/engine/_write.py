@@ -9,7 +9,7 @@ from caching_core.coherence import LedgerCopy
 from caching_core.engine._lifetime import Lifetime
 from caching_core.engine._read import HIGH, Reader
 from caching_core.engine._scope import FOREVER, EngineState, Scope
-from caching_core.errors import CacheError, KeyUnavailable, NotSupported, TierUnavailable
+from caching_core.errors import CacheError, KeyUnavailable, NotSupported, TierUnavailable, ValueNotKept
 from caching_core.tenancy import check_key
 from caching_core.tiers import Delete, Expect, Put, Store
 from caching_core.tiers.memory import Entry
@@ -78,6 +78,10 @@ class Writer:
 
         Nothing is written if one of the values cannot be kept.
         """
+        if not isinstance(values, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+            raise ValueNotKept(
+                f"set_many takes a mapping from keys to values, got {type(values).__name__}; pass {{key: value}}, or dict(…)"
+            )
         jobs: list[Job] = []
         for name, value in values.items():
             key = check_key(name)

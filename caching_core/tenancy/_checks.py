@@ -32,6 +32,20 @@ def check_key(key: object) -> str:
     return _text(key, "key", MAX_KEY)
 
 
+def check_keys(keys: object) -> list[str]:
+    """Return what was given as several keys, in order, each once; raises KeyInvalid. A text is one key, not a list of letters.
+
+    Each of them is left to ``check_key``: who finds it in memory has no need of that.
+    """
+    if isinstance(keys, str | bytes | bytearray) or not isinstance(keys, Iterable):
+        raise KeyInvalid(f'several keys must come as a list of str, got {type(keys).__name__}; pass ["…"]')
+    listed = cast("list[str]", list(cast("Iterable[object]", keys)))
+    try:
+        return list(dict.fromkeys(listed))
+    except TypeError:
+        return listed  # one of them is no text: ``check_key`` says so
+
+
 def check_namespace(namespace: object) -> str:
     """Return a namespace that can be stored, as it is; raises KeyInvalid."""
     text = _text(namespace, "namespace", MAX_NAMESPACE)

@@ -85,6 +85,19 @@ async def test_a_bad_key(world, manager_of_world, verb):
             await unchanged(manager_of_world, with_key(verb, key), KeyInvalid, "key", word)
 
 
+@pytest.mark.parametrize("verb", ["get_many", "delete_many"])
+async def test_what_is_no_list_of_keys(world, manager_of_world, verb):
+    for keys in ("before", b"before", bytearray(b"before"), None, 5, True, object()):
+        call = lambda cache, keys=keys: getattr(cache, verb)(keys)  # noqa: E731 -- as below
+        await unchanged(manager_of_world, call, KeyInvalid, "list of str", type(keys).__name__, '["…"]')
+
+
+async def test_what_is_no_mapping_of_values(world, manager_of_world):
+    for values in ([("a", 1)], "before", None, 5, {"a"}):
+        call = lambda cache, values=values: cache.set_many(values)  # noqa: E731 -- as below
+        await unchanged(manager_of_world, call, ValueNotKept, "mapping", type(values).__name__)
+
+
 def with_ttl(verb, ttl):
     return {
         "set": lambda cache: cache.set("before", 1, ttl=ttl),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from caching_core.config import MAX_TTL
 from caching_core.errors import KeyInvalid, TenantUnknown, TTLInvalid
-from caching_core.tenancy import MAX_KEY, check_key, check_namespace, check_tag, check_tags, check_tenant, check_ttl
+from caching_core.tenancy import MAX_KEY, check_key, check_keys, check_namespace, check_tag, check_tags, check_tenant, check_ttl
 
 
 class Word(str):
@@ -86,6 +86,19 @@ def test_what_passes_is_an_exact_text(check):
 @pytest.mark.parametrize("key", ["k", "user:123", "a b", "~x", "{x}", "\0\r\n", "é" * 10, "*?[", "x" * MAX_KEY, "\U0001f600"])
 def test_a_key_of_any_characters_stays_as_it_is(key):
     assert check_key(key) == key
+
+
+@pytest.mark.parametrize("keys", ["user:1", b"user:1", bytearray(b"k"), None, 5, True, object()])
+def test_what_is_no_list_of_keys_is_refused(keys):
+    with pytest.raises(KeyInvalid, match=f"list of str, got {type(keys).__name__}"):
+        check_keys(keys)
+
+
+def test_keys_come_once_each_in_their_order():
+    assert check_keys(iter(["b", "a", "b"])) == ["b", "a"]
+    assert check_keys({"b": 1, "a": 2}) == ["b", "a"]
+    assert check_keys(()) == []
+    assert check_keys(["a", ["b"]]) == ["a", ["b"]]  # check_key refuses the second
 
 
 @pytest.mark.parametrize("value", [b"k", 5, None, ("a",), bytearray(b"k"), 1.5])
