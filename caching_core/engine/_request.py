@@ -16,6 +16,7 @@ from caching_core.types import UNSET, Unset
 
 _MOST_USUAL: Final = 256
 _PLAIN_TTL: Final = frozenset({int, float, type(None), Unset})
+_NAMES: Final = ("data_type", "security_level", "serializer", "strategy")
 _LEVELS: Final[dict[str | None, int]] = {None: 0, "normal": 0, "high": HIGH}
 
 
@@ -52,8 +53,14 @@ class Request:
     context: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
-        """Check the tags once: they may come from an iterator, and serve several keys."""
+        """Check what needs no key; the tags once, since they may come from an iterator, and serve several keys."""
         object.__setattr__(self, "tags", check_tags(self.tags))
+        for option in _NAMES:
+            name: object = getattr(self, option)
+            if not (name is None or isinstance(name, str)):
+                raise ConfigInvalid(f'{option} must be a name, got {type(name).__name__}; pass {option}="…", or leave it out')
+        if not isinstance(self.context, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+            raise ConfigInvalid(f"context must be a mapping, got {type(self.context).__name__}; pass context={{…}}, or leave it out")
 
     def life(self, state: EngineState, scope: Scope, key: str) -> Lifetime:
         """Return the lifetime that these options and the policies give a key, whatever its value. Raises TTLInvalid."""
@@ -99,7 +106,9 @@ class Request:
         return lifetime(strategy.calculate_ttl(key, value, context), stale, default=None)
 
     def _strategy(self, state: EngineState, policy: EntryPolicy | None) -> str | None:
-        return self.strategy or (policy.strategy if policy is not None else None) or state.options.strategy
+        if self.strategy is not None:
+            return self.strategy
+        return (policy.strategy if policy is not None else None) or state.options.strategy
 
     def _life_without_strategy(self, state: EngineState, policy: EntryPolicy | None) -> Lifetime:
         default, stale = state.options.default_ttl, self.stale_ttl
@@ -109,7 +118,7 @@ class Request:
         return lifetime(self.ttl, stale, default=default)
 
     def _flags(self, state: EngineState, policy: EntryPolicy | None) -> int:
-        level = self.security_level or (policy.security_level if policy is not None else None)
+        level = policy.security_level if self.security_level is None and policy is not None else self.security_level
         if level not in _LEVELS:
             raise ConfigInvalid(f"security_level {level!r} is not known; use 'normal' or 'high'")
         if level == "high" and state.is_plain:
@@ -117,7 +126,7 @@ class Request:
         return _LEVELS[level]
 
     def _serializer(self, policy: EntryPolicy | None) -> str | None:
-        return self.serializer or (policy.serializer if policy is not None else None)
+        return policy.serializer if self.serializer is None and policy is not None else self.serializer
 
 
 def usual_writing(state: EngineState, options: WriteOptions) -> Writing | None:

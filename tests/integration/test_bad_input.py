@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from caching_core import TenantAwareCacheManager, use_tenant
+from caching_core import CacheLevel, SyncCacheManager, TenantAwareCacheManager, use_tenant
 from caching_core.errors import (
     CacheError,
     ConfigInvalid,
@@ -167,6 +167,41 @@ async def test_a_bad_option(world, manager_of_world):
     await unchanged(manager_of_world, lambda cache: cache.set("before", 1, serializer="nobody's"), CacheError, "nobody's")
     with pytest.raises(TypeError):
         await manager_of_world.tenant("acme").set("before", 1, tll=5)
+
+
+@pytest.mark.parametrize("option", ["serializer", "strategy", "security_level", "data_type"])
+async def test_an_option_that_is_no_name(world, manager_of_world, option):
+    for given in ({"a": 1}, [1], [], 0, b"high", object()):
+        call = lambda cache, given=given: cache.set("before", 1, **{option: given})  # noqa: E731 -- as below
+        await unchanged(manager_of_world, call, ConfigInvalid, option, type(given).__name__)
+        load = lambda cache, given=given: cache.get_or_set("new", lambda: pytest.fail("loaded"), **{option: given})  # noqa: E731 -- as above
+        await unchanged(manager_of_world, load, ConfigInvalid, option, type(given).__name__)
+
+
+async def test_an_empty_name_is_not_taken_for_none(world, manager_of_world):
+    for option in ("serializer", "strategy", "security_level"):
+        await unchanged(manager_of_world, lambda cache, option=option: cache.set("before", 1, **{option: ""}), ConfigInvalid, "''")
+
+
+async def test_a_context_that_is_no_mapping(world, manager_of_world):
+    for given in ([1], "text", 5, None):
+        call = lambda cache, given=given: cache.set("before", 1, context=given)  # noqa: E731 -- as below
+        await unchanged(manager_of_world, call, ConfigInvalid, "context", type(given).__name__)
+
+
+def test_what_cannot_be_registered(directory):
+    with SyncCacheManager({"directory": str(directory)}) as manager:
+        for register, word in (
+            (lambda: manager.register_class(5), "int"),
+            (lambda: manager.register_class(Local()), "Local"),
+            (lambda: manager.register_class(CacheLevel, name=5), "int"),
+            (lambda: manager.register_serializer(5, object()), "int"),
+            (lambda: manager.register_serializer("mine", object()), "object"),
+            (lambda: manager.register_strategy([1], object()), "list"),
+            (lambda: manager.register_strategy("mine", object()), "should_cache"),
+        ):
+            with pytest.raises(ConfigInvalid, match=word):
+                register()
 
 
 async def test_a_bad_step_of_a_counter(world, manager_of_world):
