@@ -8,7 +8,7 @@ import typer
 from caching_core.cli._options import ConfigFile, Directory, DryRun, Json, Namespace, Tenant
 from caching_core.cli._output import FINDING, FINE, USAGE, Output
 from caching_core.cli._session import Session
-from caching_core.tenancy import check_tags
+from caching_core.tenancy import MAX_INVALIDATED, check_tags
 from caching_core.types import Invalidated
 
 
@@ -24,7 +24,7 @@ def invalidate(
 ) -> int:
     """Invalidate every entry of the tenant that carries one of TAGS, in all processes."""
     output = Output(as_json=as_json)
-    named = check_tags(tags)
+    named = check_tags(tags, limit=MAX_INVALIDATED)
     if dry_run:
         if as_json:
             output.data({"tags": list(named), "dry_run": True, "pending": False})

@@ -16,7 +16,7 @@ from caching_core.engine._scope import FOREVER, EngineState, Scope
 from caching_core.engine._write import Writer, Writing
 from caching_core.errors import TierUnavailable, ValueNotKept
 from caching_core.runtime import Runtime
-from caching_core.tenancy import check_key
+from caching_core.tenancy import check_key, named
 from caching_core.tiers import Delete, EntryChange, Expect, Store
 from caching_core.tiers.memory import Entry
 from caching_core.types import MISSING, Missing
@@ -91,7 +91,7 @@ class Changer:
                 result = None if initial is None else initial + delta
                 return None if result is None else Wanted(result, writing=writing)
             if type(now) is not int:
-                raise ValueNotKept(f"the value under key {key!r} is a {type(now).__name__}; incr and decr need an int")
+                raise ValueNotKept(f"the value under {named(key)} is a {type(now).__name__}; incr and decr need an int: set one first")
             result = now + delta
             return Wanted(result)
 
@@ -149,7 +149,7 @@ class Changer:
             await self._runtime.sleep(pause)
             pause = min(pause + 0.0002, _LONGEST_PAUSE)
         raise TierUnavailable(
-            f"key {key!r} of tenant {scope.tenant} changed {_MOST_TRIES} times while it was being changed; try again later"
+            f"{named(key)} of tenant {scope.tenant} changed {_MOST_TRIES} times while it was being changed; try again later"
         )
 
     async def _sealed(self, scope: Scope, key: str, found: Found, wanted: Wanted, expect: bytes | Expect) -> EntryChange:

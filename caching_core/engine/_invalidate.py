@@ -10,7 +10,7 @@ from caching_core.engine._read import ledger_tags
 from caching_core.engine._scope import EngineState, Scope
 from caching_core.engine._write import Writer
 from caching_core.errors import CacheError, TierUnavailable
-from caching_core.tenancy import check_key, check_tags
+from caching_core.tenancy import MAX_INVALIDATED, check_key, check_tags
 from caching_core.tiers import BumpNamespace, BumpTags, Store
 from caching_core.types import Invalidated
 
@@ -70,7 +70,7 @@ class Invalidator:
 
     async def invalidate_tags(self, scope: Scope, tags: Sequence[str]) -> Invalidated:
         """Invalidate every entry of the tenant that bears one of ``tags``, at a cost that does not depend on their number."""
-        names = check_tags(tags)
+        names = check_tags(tags, limit=MAX_INVALIDATED)
         if not names:
             return Invalidated(0)
         work = self._invalidate_tags(scope, names)

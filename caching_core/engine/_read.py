@@ -9,7 +9,7 @@ from caching_core.coherence import LedgerCopy, Verdict, fields_of
 from caching_core.engine._scope import FOREVER, EngineState, Scope
 from caching_core.errors import EntryCorrupt, KeyUnavailable, TierUnavailable
 from caching_core.events import EntryRefused
-from caching_core.tenancy import check_key
+from caching_core.tenancy import check_key, named
 from caching_core.tiers import STALE_MARK, UNKNOWN, Delete, Ledger, Store
 from caching_core.tiers.memory import Entry
 from caching_core.types import MISSING
@@ -229,7 +229,7 @@ class Reader:
             except TierUnavailable:
                 scope.counts.unavailable += 1  # it stays refused at each read
         if self._state.options.strict:
-            raise EntryCorrupt(f"the entry under key {key!r} of tenant {scope.tenant} failed authentication; it was removed")
+            raise EntryCorrupt(f"the entry under {named(key)} of tenant {scope.tenant} failed authentication; it was removed")
 
     def report(self, scope: Scope, key: str, refused: Refused) -> None:
         """Count a refusal and tell who listens."""

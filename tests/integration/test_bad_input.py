@@ -117,7 +117,7 @@ async def test_a_bad_lifetime(world, manager_of_world, verb):
 
 async def test_a_bad_stale_period(world, manager_of_world):
     for stale in (-1, math.nan, "5"):
-        await unchanged(manager_of_world, lambda cache, stale=stale: cache.set("k", 1, stale_ttl=stale), TTLInvalid)
+        await unchanged(manager_of_world, lambda cache, stale=stale: cache.set("k", 1, stale_ttl=stale), TTLInvalid, "stale_ttl")
 
 
 class Local:

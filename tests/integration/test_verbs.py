@@ -5,7 +5,7 @@ import math
 import pytest
 
 from caching_core import CacheLevel
-from caching_core.errors import NotSupported, ValueNotKept
+from caching_core.errors import KeyInvalid, NotSupported, ValueNotKept
 
 LEVELS = [{}, {"l1_enabled": False}, {"cache_levels": 1}, {"security_enabled": False}]
 
@@ -126,8 +126,9 @@ async def test_counters(world, cache):
 
 async def test_a_counter_needs_an_integer(world, cache):
     await cache.set("text", "5")
-    with pytest.raises(ValueNotKept, match="incr and decr need an int"):
+    with pytest.raises(ValueNotKept, match="incr and decr need an int") as caught:
         await cache.incr("text")
+    assert "'text'" not in str(caught.value)
     assert await cache.get("text") == "5"
 
 
@@ -143,6 +144,18 @@ async def test_tags(world, cache):
     assert await cache.get("a") == 11
     await cache.invalidate_tags("round", "red")
     assert await cache.get_many(list("abcde")) == {"d": 4}
+
+
+async def test_one_call_invalidates_more_tags_than_an_entry_has(world, cache):
+    tags = [f"tag-{number}" for number in range(1000)]
+    await cache.set_many({"first": 1}, tags=tags[:1])
+    await cache.set_many({"last": 2}, tags=tags[-1:])
+    await cache.set("other", 3, tags=["tag-1000"])
+    assert (await cache.invalidate_tags(*tags)).count == 1000
+    assert await cache.get_many(["first", "last", "other"]) == {"other": 3}
+    with pytest.raises(KeyInvalid, match="at most 1000 tags"):
+        await cache.invalidate_tags(*tags, "tag-1000")
+    assert await cache.get("other") == 3
 
 
 async def test_tags_survive_changes_in_place(world, cache):
