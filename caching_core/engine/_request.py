@@ -16,6 +16,7 @@ from caching_core.types import UNSET, Unset
 
 _MOST_USUAL: Final = 256
 _PLAIN_TTL: Final = frozenset({int, float, type(None), Unset})
+_LISTS: Final = frozenset({list, tuple})
 _NAMES: Final = ("data_type", "security_level", "serializer", "strategy")
 _LEVELS: Final[dict[str | None, int]] = {None: 0, "normal": 0, "high": HIGH}
 
@@ -75,8 +76,18 @@ class Request:
         life = self._life(state, key, value, policy)
         return Writing(life or Lifetime(None, 0), tuple(self.tags), self._flags(state, policy), self._serializer(policy))
 
+    def check(self, state: EngineState) -> None:
+        """Raise what ``loading`` would raise for these options, whatever the key and its policies."""
+        self._life_without_strategy(state, None)
+        self._flags(state, None)
+        state.codec.require(self.serializer)
+        if self.strategy is not None:
+            state.strategies.named(self.strategy)
+
     def loading(self, state: EngineState, scope: Scope, key: str, loader: Callable[[], Any]) -> Loading:
         """Return how a value is to be loaded and kept. Raises as ``writing`` does, before anything is loaded."""
+        if not callable(loader):
+            raise ConfigInvalid(f"a loader must be a function that returns the value, got {type(loader).__name__}; pass lambda: …")
         policy = state.policies.of(scope.namespace, key)
         self._life_without_strategy(state, policy)
         serializer, strategy = self._serializer(policy), self._strategy(state, policy)
@@ -127,6 +138,32 @@ class Request:
 
     def _serializer(self, policy: EntryPolicy | None) -> str | None:
         return policy.serializer if self.serializer is None and policy is not None else self.serializer
+
+
+def checked(state: EngineState, options: WriteOptions) -> WriteOptions:
+    """Return options that a load may be given, their tags listed; raises as ``Request.loading`` does.
+
+    For reads that load on a miss only: bad options must not wait for the miss. Those that passed once cost little.
+    """
+    if "tags" in options:
+        tags = options["tags"]
+        options = {**options, "tags": tuple(tags) if type(tags) in _LISTS else check_tags(tags)}
+    known = state.known_options
+    # The types as well: True is no lifetime, and equals 1. A lifetime alone is what most give.
+    if len(options) == 1 and "ttl" in options:
+        form: tuple[object, ...] = (type(options["ttl"]), options["ttl"])
+    else:
+        form = (*options.items(), *map(type, options.values()))
+    try:
+        if form in known:
+            return options
+    except TypeError:  # a context, or a value that is refused below
+        form = ()
+    Request(**options).check(state)
+    if len(known) >= _MOST_USUAL:
+        known.clear()
+    known.add(form)
+    return options
 
 
 def usual_writing(state: EngineState, options: WriteOptions) -> Writing | None:

@@ -82,6 +82,7 @@ class EngineState:
         "has_rules",
         "hooks",
         "is_plain",
+        "known_options",
         "ledgers",
         "memory",
         "now",
@@ -126,6 +127,7 @@ class EngineState:
         self.is_plain = options.is_plain
         self.has_rules = bool(policies) or options.strategy is not None
         self.usual_writings: dict[object, Any] = {}  # Any: Writing, of a module above this one
+        self.known_options: set[tuple[object, ...]] = set()  # of reads that load on a miss: those that passed a check
         self.handles: WeakSet[ViewHolder] = WeakSet()
         # Held, without an await inside, where memory is the only store and a verb reads before it writes.
         self.alone = Mutex()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any, Unpack
 
-from caching_core.engine import BoundHandle, Explanation, Lifetime, Request, WriteOptions, usual_writing
+from caching_core.engine import BoundHandle, Explanation, Lifetime, Request, WriteOptions, checked, usual_writing
 from caching_core.tenancy import check_key, check_keys
 from caching_core.types import MISSING, UNSET, Invalidated, Unset
 
@@ -46,8 +46,10 @@ class TenantCache(BoundHandle):
         """Return the value under ``key``; on a miss load it with ``loader()``, once for all callers of this host, and keep it.
 
         ``loader`` is a plain function or returns an awaitable; what it raises goes to all who wait. What it returns must be a
-        value that can be kept (ValueNotKept, ValueTooLarge).
+        value that can be kept (ValueNotKept, ValueTooLarge). Bad options are refused whether it is loaded or not.
         """
+        if options:
+            options = checked(self._engine.state, options)
         try:
             entry = self._entries[key]
         except KeyError:

@@ -178,6 +178,63 @@ async def test_an_option_that_is_no_name(world, manager_of_world, option):
         await unchanged(manager_of_world, load, ConfigInvalid, option, type(given).__name__)
 
 
+BAD_OPTIONS = [
+    ({"ttl": -1}, TTLInvalid),
+    ({"ttl": True}, TTLInvalid),
+    ({"ttl": [1]}, TTLInvalid),
+    ({"stale_ttl": -1}, TTLInvalid),
+    ({"tags": "t"}, KeyInvalid),
+    ({"tags": ["@own"]}, KeyInvalid),
+    ({"tags": [["t"]]}, KeyInvalid),
+    ({"tags": ("t",) * 2 + tuple(map(str, range(40)))}, KeyInvalid),
+    ({"tll": 1}, TypeError),
+    ({"security_level": "top"}, ConfigInvalid),
+    ({"security_level": []}, ConfigInvalid),
+    ({"serializer": "nobody's"}, ConfigInvalid),
+    ({"strategy": "nobody's"}, ConfigInvalid),
+    ({"context": 5}, ConfigInvalid),
+    ({"context": {}, "ttl": -1}, TTLInvalid),
+]
+
+
+@pytest.mark.parametrize("settings", [{}, {"l1_enabled": False}, {"cache_levels": 1}], ids=["both", "disk alone", "memory alone"])
+async def test_bad_options_do_not_wait_for_a_miss(world, open_cache, settings):
+    cache = open_cache(**settings).tenant("acme")
+    await cache.set("k", "there")
+    good = ({}, {"ttl": 1}, {"ttl": 1, "tags": iter(["t"])}, {"ttl": 1, "tags": ["t"], "stale_ttl": 2.5}, {"context": {"a": [1]}})
+    for options in good:
+        assert await cache.get_or_set("k", lambda: pytest.fail("loaded"), **options) == "there"
+    for options, error in BAD_OPTIONS:
+        for _ in range(2):  # what was refused once is not known
+            with pytest.raises(error):
+                await cache.get_or_set("k", lambda: pytest.fail("loaded"), **options)
+    assert await cache.get("k") == "there"
+
+
+async def test_tags_of_an_iterator_reach_the_load(world, manager_of_world):
+    cache = manager_of_world.tenant("acme")
+    assert await cache.get_or_set("k", lambda: 1, tags=iter(["t"])) == 1
+    assert await cache.invalidate_tags("t")
+    assert await cache.get("k") is None
+
+
+async def test_what_passed_is_remembered_within_bounds(world, manager_of_world):
+    cache = manager_of_world.tenant("acme")
+    await cache.set("k", "there")
+    for number in range(1, 1000):
+        assert await cache.get_or_set("k", lambda: pytest.fail("loaded"), ttl=number, tags=[f"t{number}"]) == "there"
+    state = cache._engine.state if world == "loop" else cache._below._engine.state
+    assert 0 < len(state.known_options) <= 256
+
+
+async def test_a_loader_that_is_no_function_is_refused_before_anything_is_leased(world, manager_of_world):
+    for loader in (5, "text", None, [1]):
+        call = lambda cache, loader=loader: cache.get_or_set("new", loader)  # noqa: E731 -- as below
+        await unchanged(manager_of_world, call, ConfigInvalid, "loader", type(loader).__name__)
+    cache = manager_of_world.tenant("acme")
+    assert await cache.get_or_set("new", lambda: 1) == 1
+
+
 async def test_an_empty_name_is_not_taken_for_none(world, manager_of_world):
     for option in ("serializer", "strategy", "security_level"):
         await unchanged(manager_of_world, lambda cache, option=option: cache.set("before", 1, **{option: ""}), ConfigInvalid, "''")
