@@ -8,7 +8,6 @@ from caching_core.codec import Channel, Current, CurrentValue, Flag, Opened, Pac
 from caching_core.coherence import LedgerCopy, Verdict, fields_of
 from caching_core.engine._scope import FOREVER, EngineState, Scope
 from caching_core.errors import EntryCorrupt, KeyUnavailable, TierUnavailable
-from caching_core.events import EntryRefused
 from caching_core.tenancy import check_key, named
 from caching_core.tiers import STALE_MARK, UNKNOWN, Delete, Ledger, Store
 from caching_core.tiers.memory import Entry
@@ -232,9 +231,9 @@ class Reader:
             raise EntryCorrupt(f"the entry under {named(key)} of tenant {scope.tenant} failed authentication; it was removed")
 
     def report(self, scope: Scope, key: str, refused: Refused) -> None:
-        """Count a refusal and tell who listens."""
+        """Count a refusal and tell who listens, where it is to be told."""
         scope.counts.refused += 1
-        self._state.hooks.emit(EntryRefused(tenant=scope.tenant, namespace=scope.namespace, key=key, reason=refused.reason.value))
+        self._state.refusals.note(refused, tenant=scope.tenant, namespace=scope.namespace, key=key)
 
     def known_ledger(self, scope: Scope, entry: Entry) -> LedgerCopy | None:
         """Return this process's ledger copy if it may answer for the capture ``entry``."""

@@ -13,6 +13,7 @@ from caching_core.crypto import KeyRing
 from caching_core.engine._counts import Counts
 from caching_core.engine._flight import Flights
 from caching_core.engine._gate import AuditGate
+from caching_core.engine._refusals import Refusals
 from caching_core.engine._strategy import Strategies
 from caching_core.errors import QuotaExceeded
 from caching_core.events import Hooks
@@ -88,6 +89,7 @@ class EngineState:
         "now",
         "options",
         "policies",
+        "refusals",
         "ring",
         "scopes",
         "stamps",
@@ -115,6 +117,7 @@ class EngineState:
         self.codec = codec
         self.ring = ring
         self.hooks = hooks
+        self.refusals = Refusals(hooks, now)
         self.policies = policies
         self.gate = gate
         self.awake = awake  # starts the process's background work, if it does not run
