@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from caching_core.codec import CompressorId, Opened, Refused, SerializerId
+from caching_core.codec import CompressorId, Opened, Refusal, Refused, SerializerId
 from caching_core.engine._read import HIGH, Reader, Standing
 from caching_core.engine._scope import EngineState, Scope
 from caching_core.errors import KeyUnavailable, TierUnavailable
@@ -88,10 +88,14 @@ class Explainer:
         try:
             opened = channel.open(key, blob[1:])
         except Refused as refused:
-            return self._miss(scope, key, f"refused: {refused.reason.value}", notes)
+            return self._refused(scope, key, refused, notes, held=held)
         standing, _ = await self._reader.weigh(scope, key, capture, blob)
         if standing is not Standing.VALID:
             return self._miss(scope, key, f"{standing.value}: {_WHY[standing]}", notes, opened=opened)
+        try:
+            self._state.codec.unpack(opened)
+        except Refused as refused:
+            return self._refused(scope, key, refused, notes, held=held, opened=opened)
         level = CacheLevel.L1 if held is not None else CacheLevel.L2
         where = "in memory and on disk" if held is not None else "on disk; the next get puts it in memory"
         if opened.flags & HIGH:
@@ -99,6 +103,14 @@ class Explainer:
         return Explanation(
             key, scope.tenant, scope.namespace, hit=True, level=level, reason=where, **self._details(opened, blob), notes=notes
         )
+
+    def _refused(
+        self, scope: Scope, key: str, refused: Refused, notes: tuple[str, ...], *, held: Entry | None, opened: Opened | None = None
+    ) -> Explanation:
+        reason = refused.reason.value
+        if held is not None:
+            return self._from_memory(scope, key, held, (*notes, f"what the store has is refused: {reason}"))
+        return self._miss(scope, key, f"refused: {reason}{_REMEDY.get(refused.reason, '')}", notes, opened=opened)
 
     def _details(self, opened: Opened, blob: bytes) -> dict[str, Any]:
         assert self._store is not None  # noqa: S101 -- for the type checker: opened came from a store
@@ -162,6 +174,11 @@ class Explainer:
         return (memory.policy_note,) if memory.policy_note else ()
 
 
+_REMEDY = {
+    Refusal.SERIALIZER: ", its serialiser is not registered in this process; call register_serializer",
+    Refusal.SCHEMA: ", a class in it is not registered in this process, or has another shape; call register_class",
+    Refusal.VALUE: ", its serialiser does not make a value of it",
+}
 _WHY = {
     Standing.STALE: "its fresh period is over; get_or_set loads it anew",
     Standing.EXPIRED: "its lifetime has ended",
