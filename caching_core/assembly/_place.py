@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from caching_core.assembly._keys import key_provider, key_ring, keystore_of
+from caching_core.assembly._old_keys import OldKeysOnly
 from caching_core.coherence import Stamps, has_table
 from caching_core.config import CacheConfig
 from caching_core.crypto import KeyRing
@@ -52,6 +53,8 @@ def open_place(config: CacheConfig, hooks: Hooks, *, environ: Mapping[str, str],
         own_directory(directory)
         # Also without security: the audit log seals names with the fleet's secret, and cells are keyed with it.
         provider = key_provider(config, directory, environ=environ)
+        if config.read_only:
+            provider = OldKeysOnly(provider)
         ring, secret = key_ring(keystore, provider, on_made=lambda tenant, key_id: hooks.emit(KeyMade(tenant, key_id)))
         stamps = Stamps(directory, secret=secret, on_replaced=on_replaced)
     except BaseException as error:

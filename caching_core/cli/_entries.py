@@ -11,7 +11,7 @@ from caching_core.cli._options import ConfigFile, Directory, DryRun, Json, Key, 
 from caching_core.cli._output import FINDING, FINE, Output, json_ready
 from caching_core.cli._session import Session
 from caching_core.errors import ValueNotKept
-from caching_core.tenancy import check_tags, check_ttl
+from caching_core.tenancy import check_key, check_tags, check_ttl
 from caching_core.types import MISSING, UNSET, Invalidated, Unset
 
 
@@ -26,7 +26,8 @@ def get(
 ) -> int:
     """Print the value under KEY; exit 1 on a miss."""
     output = Output(as_json=as_json)
-    with Session(directory, namespace, tenant, config).handle() as handle:
+    check_key(key)
+    with Session(directory, namespace, tenant, config).handle(only_reads=True) as handle:
         value = handle.get(key, MISSING)
     found = value is not MISSING
     if as_json:
@@ -56,6 +57,7 @@ def set_value(
 ) -> int:
     """Keep VALUE under KEY."""
     output = Output(as_json=as_json)
+    check_key(key)
     kept = _parsed(value) if json_value else value
     check_tags(tags or ())
     lifetime: float | Unset | None = UNSET if ttl is None else check_ttl(ttl)
@@ -65,7 +67,7 @@ def set_value(
             output.data({"key": key, "set": False, "dry_run": dry_run, "there": False, "type": type(kept).__name__, "tags": tags or []})
         output.note("disabled: nothing was changed (CACHING_DISABLED, or the setting, switches the cache off)")
         return FINDING
-    with session.handle() as handle:
+    with session.handle(only_reads=dry_run) as handle:
         if dry_run:
             there = handle.explain(key).hit
             done = False
@@ -93,9 +95,10 @@ def delete(
 ) -> int:
     """Delete KEYS; what was not there is said and no error."""
     output = Output(as_json=as_json)
+    wanted = dict.fromkeys(map(check_key, keys))
     found: dict[str, Invalidated] = {}
-    with Session(directory, namespace, tenant, config).handle() as handle:
-        for key in dict.fromkeys(keys):
+    with Session(directory, namespace, tenant, config).handle(only_reads=dry_run) as handle:
+        for key in wanted:
             found[key] = Invalidated(int(handle.explain(key).hit)) if dry_run else handle.delete(key)
     there = {key: bool(done) for key, done in found.items()}
     is_pending = any(done.pending for done in found.values())
@@ -118,7 +121,8 @@ def inspect(
 ) -> int:
     """Say where KEY stands, how it is kept and for how long, or why it is a miss."""
     output = Output(as_json=as_json)
-    with Session(directory, namespace, tenant, config).handle() as handle:
+    check_key(key)
+    with Session(directory, namespace, tenant, config).handle(only_reads=True) as handle:
         explanation = handle.explain(key).as_dict()
     figures = {name: json_ready(value) for name, value in explanation.items()}
     if not as_json:

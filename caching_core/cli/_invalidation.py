@@ -25,13 +25,13 @@ def invalidate(
     """Invalidate every entry of the tenant that carries one of TAGS, in all processes."""
     output = Output(as_json=as_json)
     named = check_tags(tags, limit=MAX_INVALIDATED)
+    with Session(directory, namespace, tenant, config).handle(only_reads=dry_run) as handle:
+        done = Invalidated(0) if dry_run else handle.invalidate_tags(*named)
     if dry_run:
         if as_json:
             output.data({"tags": list(named), "dry_run": True, "pending": False})
         output.line(f"would invalidate: {', '.join(named)}")
         return FINE
-    with Session(directory, namespace, tenant, config).handle() as handle:
-        done = handle.invalidate_tags(*named)
     if as_json:
         output.data({"tags": list(named), "dry_run": False, "pending": done.pending})
     output.line(f"invalidated: {', '.join(named)}{pending(done)}")
@@ -50,21 +50,20 @@ def clear(
 ) -> int:
     """Invalidate every entry of the tenant and namespace, in all processes."""
     output = Output(as_json=as_json)
-    session = Session(directory, namespace, tenant, config)
-    whose = dict(zip(("tenant", "namespace"), session.where(session.config()), strict=True))
-    what = f"tenant {whose['tenant']}, namespace {whose['namespace']}"
+    if not (yes or dry_run or sys.stdin.isatty()):
+        output.note("caching: clear asks before it clears; without a terminal pass --yes")
+        return USAGE
+    with Session(directory, namespace, tenant, config).handle(only_reads=dry_run) as handle:
+        whose = {"tenant": handle.tenant, "namespace": handle.namespace}
+        what = f"tenant {handle.tenant}, namespace {handle.namespace}"
+        if not (yes or dry_run):
+            typer.confirm(f"Clear {what}?", abort=True, err=True)
+        done = Invalidated(0) if dry_run else handle.clear()
     if dry_run:
         if as_json:
             output.data({**whose, "cleared": False, "dry_run": True})
         output.line(f"would clear {what}")
         return FINE
-    if not yes:
-        if not sys.stdin.isatty():
-            output.note("caching: clear asks before it clears; without a terminal pass --yes")
-            return USAGE
-        typer.confirm(f"Clear {what}?", abort=True, err=True)
-    with session.handle() as handle:
-        done = handle.clear()
     if as_json:
         output.data({**whose, "cleared": True, "dry_run": False, "pending": done.pending})
     output.line(f"cleared {what}{pending(done)}")

@@ -14,7 +14,7 @@ from caching_core.engine._lifetime import Lifetime
 from caching_core.engine._read import Reader, Standing
 from caching_core.engine._scope import FOREVER, EngineState, Scope
 from caching_core.engine._write import Writer, Writing
-from caching_core.errors import TierUnavailable, ValueNotKept
+from caching_core.errors import KeyNeverMade, TierUnavailable, ValueNotKept
 from caching_core.runtime import Runtime
 from caching_core.tenancy import check_key, named
 from caching_core.tiers import Delete, EntryChange, Expect, Store
@@ -171,7 +171,10 @@ class Changer:
         assert store is not None  # noqa: S101 -- for the type checker: the callers asked
         entry = state.stamps.capture(scope.cells, key)
         if scope.keys_until <= state.now() or scope.names is None:
-            await state.bind_keys(scope)
+            try:
+                await state.bind_keys(scope)
+            except KeyNeverMade:
+                return _NOTHING, Expect.ABSENT
         assert scope.names is not None  # noqa: S101 -- for the type checker: bound above
         blob = await store.get(scope.names.of(key)[0])
         if blob is None:

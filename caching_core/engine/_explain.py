@@ -6,7 +6,7 @@ from typing import Any
 from caching_core.codec import CompressorId, Opened, Refusal, Refused, SerializerId
 from caching_core.engine._read import HIGH, Reader, Standing
 from caching_core.engine._scope import EngineState, Scope
-from caching_core.errors import KeyUnavailable, TierUnavailable
+from caching_core.errors import KeyNeverMade, KeyUnavailable, TierUnavailable
 from caching_core.tenancy import check_key
 from caching_core.tiers import Store
 from caching_core.tiers.memory import Entry
@@ -79,7 +79,9 @@ class Explainer:
         except (TierUnavailable, KeyUnavailable) as error:
             if held is not None:
                 return self._from_memory(scope, key, held, (*notes, f"the store is away: {error}"))
-            return self._miss(scope, key, f"the store is away: {error}", notes)
+            is_absent = isinstance(error, KeyNeverMade)
+            away = "absent" if is_absent else "the store is away" if isinstance(error, TierUnavailable) else "its keys cannot be had"
+            return self._miss(scope, key, f"{away}: {error}", notes)
 
     async def _from_store(
         self, scope: Scope, key: str, blob: bytes, notes: tuple[str, ...], *, capture: Entry, held: Entry | None

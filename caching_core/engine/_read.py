@@ -7,7 +7,7 @@ from typing import Any, Final
 from caching_core.codec import Channel, Current, CurrentValue, Flag, Opened, Packed, Refusal, Refused, SerializerId, isolate
 from caching_core.coherence import LedgerCopy, Verdict, fields_of
 from caching_core.engine._scope import FOREVER, EngineState, Scope
-from caching_core.errors import EntryCorrupt, KeyUnavailable, TierUnavailable
+from caching_core.errors import EntryCorrupt, KeyNeverMade, KeyUnavailable, TierUnavailable
 from caching_core.tenancy import check_key, named
 from caching_core.tiers import STALE_MARK, UNKNOWN, Delete, Ledger, Store
 from caching_core.tiers.memory import Entry
@@ -108,6 +108,8 @@ class Reader:
                     return value
         except Refused as refused:
             self.report(scope, key, refused)
+        except KeyNeverMade:
+            pass  # read_only, and nothing stored: a miss like any other
         except (TierUnavailable, KeyUnavailable):
             scope.counts.unavailable += 1
             if state.options.strict:
@@ -147,6 +149,8 @@ class Reader:
                             found[key] = self.keep(scope, key, entry, opened)
                         except Refused as refused:
                             self.report(scope, key, refused)
+        except KeyNeverMade:
+            pass  # read_only, and nothing stored: a miss like any other
         except (TierUnavailable, KeyUnavailable):
             scope.counts.unavailable += 1
             if state.options.strict:

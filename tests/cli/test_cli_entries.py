@@ -1,4 +1,5 @@
 import json
+import sqlite3
 
 import pytest
 
@@ -11,6 +12,7 @@ def test_what_is_set_is_got_by_another_process(caching):
 
 
 def test_a_miss_exits_1_and_says_so_on_stderr(caching):
+    caching("set", "something", "1")
     missed = caching("get", "nothing")
     assert (missed.code, missed.out) == (1, "")
     assert "miss: nothing" in missed.err
@@ -55,6 +57,50 @@ def test_a_dry_run_changes_nothing(caching):
     assert caching("clear", "--dry-run").out == "would clear tenant main, namespace default\n"
     assert caching("get", "a").out == "1\n"
     assert caching("get", "b").code == 1
+
+
+READING = [
+    ("get", "k"),
+    ("get", "k", "--json"),
+    ("inspect", "k"),
+    ("stats",),
+    ("set", "k", "1", "--dry-run"),
+    ("delete", "k", "--dry-run"),
+    ("invalidate", "t", "--dry-run"),
+    ("clear", "--dry-run"),
+]
+
+
+@pytest.mark.parametrize("arguments", READING)
+@pytest.mark.parametrize("is_made", [False, True], ids=["absent", "empty"])
+def test_what_only_looks_makes_no_cache(caching, tmp_path, arguments, is_made):
+    if is_made:
+        (tmp_path / "cache").mkdir(mode=0o700)
+    looked = caching(*arguments)
+    assert (looked.code, looked.out) == (1, "")
+    assert f"there is no cache in {tmp_path / 'cache'}" in looked.err
+    assert [path.name for path in tmp_path.rglob("*")] == (["cache"] if is_made else [])
+
+
+def test_no_command_makes_a_cache_that_is_read_only(caching, tmp_path):
+    (tmp_path / "a.json").write_text('{"read_only": true}')
+    for arguments in (("set", "k", "1"), ("delete", "k"), ("invalidate", "t"), ("clear", "--yes")):
+        refused = caching(*arguments, "--config", "a.json")
+        assert (refused.code, "there is no cache" in refused.err) == (1, True)
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("arguments", READING)
+def test_what_only_looks_makes_no_key(caching, tmp_path, arguments):
+    caching("set", "k", "1")
+    whose = () if arguments == ("stats",) else ("--tenant", "nobody-yet")
+    looked = caching(*arguments, *whose)
+    assert looked.code == (1 if arguments[0] == "get" else 0)
+    keystore = sqlite3.connect(tmp_path / "cache" / "keystore.db")
+    assert {name for (name,) in keystore.execute("SELECT name FROM keys")} == {"@fleet", "main"}
+    keystore.close()
+    if arguments[0] == "inspect":
+        assert "absent: tenant nobody-yet has no key" in looked.out
 
 
 def test_clear_asks_and_ends_one_namespace(caching):

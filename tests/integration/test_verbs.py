@@ -268,6 +268,21 @@ async def test_read_only(world, open_cache):
     assert await cache.get("k") == 1
 
 
+@pytest.mark.parametrize("strict", [False, True])
+async def test_a_cache_that_only_reads_makes_no_key_for_a_tenant_and_misses(world, open_cache, strict):
+    await open_cache().tenant("acme").set("k", 1)
+    reader = open_cache(read_only=True, strict=strict)
+    cache = reader.tenant("new")
+    assert await cache.get("k", "default") == "default"
+    assert await cache.get_many(["k"]) == {}
+    assert await cache.ttl("k") is None
+    assert await cache.get_or_set("k", lambda: 2) == 2
+    assert "has no key" in (await cache.explain("k")).reason
+    assert (await reader.stats()).unavailable == 0
+    await open_cache().tenant("new").set("k", 3)
+    assert await cache.get("k") == 3
+
+
 async def test_both_worlds_share_one_memory(manager, directory):
     from caching_core import CacheManager
 
