@@ -53,9 +53,11 @@ class Session:
     @contextmanager
     def handle(self, *, only_reads: bool = False) -> Generator[SyncTenantCache]:
         """Start a manager as ``manager`` does and bind it to the tenant and namespace of the options."""
-        tenant, namespace = self.where(self.config())
+        config = self.config()
+        if self.tenant is None or not is_cache(config):
+            self.where(config)  # said before anything is made; a tenant that a cache refuses is written down there
         with self.manager(only_reads=only_reads) as manager:
-            yield manager.tenant(tenant, namespace=namespace)
+            yield manager.tenant(self.tenant, namespace=self.namespace)
 
 
 def is_cache(config: CacheConfig) -> bool:
