@@ -154,11 +154,34 @@ def test_inspect_explains_hits_and_misses(caching):
 
 def test_stats_shows_the_store(caching):
     caching("set", "a", "1")
-    caching("set", "b", "1")
+    caching("set", "b", "1", "--tenant", "acme")
     figures = caching("stats", "--json").data
-    assert figures["l2_entries"] == 2
-    assert figures["l2_bytes"] > 0
+    assert figures["l2_entries"] == figures["tenants_with_keys"] == 2
+    assert 0 < figures["l2_bytes"] <= figures["l2_stored_bytes"] <= figures["l2_max_bytes"]
+    assert (figures["l2_evicted"], figures["l2_expired"]) == (0, 0)
     assert "l2_entries: 2" in caching("stats").out
+
+
+def test_stats_shows_nothing_that_no_command_can_know(caching):
+    caching("set", "a", "1")
+    caching("get", "a")
+    shown = caching("stats", "--json").data
+    own = {
+        "hits",
+        "hits_l1",
+        "hits_l2",
+        "misses",
+        "hit_ratio",
+        "loads",
+        "sets",
+        "deletes",
+        "l1_entries",
+        "l1_bytes",
+        "l1_evicted",
+        "tenants",
+    }
+    assert not own & set(shown)
+    assert "metrics" in caching("stats", "--help").out
 
 
 @pytest.mark.parametrize(
