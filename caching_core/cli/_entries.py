@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from caching_core.cli._invalidation import pending
-from caching_core.cli._options import ConfigFile, Directory, DryRun, Json, Key, Namespace, Tenant
+from caching_core.cli._options import ConfigFile, Directory, DryRun, Json, Key, Namespace, Tenant, Ttl
 from caching_core.cli._output import FINDING, FINE, Output, json_ready
 from caching_core.cli._session import Session
-from caching_core.errors import ValueNotKept
+from caching_core.errors import TTLInvalid, ValueNotKept
 from caching_core.tenancy import check_key, check_tags, check_ttl
-from caching_core.types import MISSING, UNSET, Invalidated, Unset
+from caching_core.types import MISSING, UNSET, Invalidated
 
 
 def get(
@@ -46,7 +46,7 @@ def set_value(
     value: Annotated[str, typer.Argument(metavar="VALUE", help="The value, as text.", show_default=False)],
     *,
     json_value: Annotated[bool, typer.Option("--json-value", help="VALUE is JSON.")] = False,
-    ttl: Annotated[float | None, typer.Option("--ttl", help="Lifetime in seconds.", show_default="the configured one")] = None,
+    ttl: Ttl = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.", show_default=False)] = None,
     directory: Directory = None,
     namespace: Namespace = None,
@@ -60,7 +60,7 @@ def set_value(
     check_key(key)
     kept = _parsed(value) if json_value else value
     check_tags(tags or ())
-    lifetime: float | Unset | None = UNSET if ttl is None else check_ttl(ttl)
+    lifetime = UNSET if ttl is None else _lifetime(ttl)
     session = Session(directory, namespace, tenant, config)
     if session.config().disabled:
         if as_json:
@@ -129,6 +129,16 @@ def inspect(
         figures["version_no"] = str(explanation["version_no"] or "-")  # a name, not an amount: no thousands
     output.pairs(f"Entry {key}", figures)
     return FINE
+
+
+def _lifetime(text: str) -> float | None:
+    if text == "none":
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise TTLInvalid(f"--ttl takes a number of seconds, or none (for ever), not {text!r}") from None
+    return check_ttl(seconds)
 
 
 def _parsed(text: str) -> object:

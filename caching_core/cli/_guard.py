@@ -28,6 +28,11 @@ def guarded(command: Callable[P, int]) -> Callable[P, None]:
         except CacheError as error:
             typer.echo(f"caching: {error}", err=True)
             code = USAGE if isinstance(error, _WRONG_USAGE) else FINDING
+        except BrokenPipeError:  # who reads the output has gone; typer knows how to leave then
+            raise
+        except OSError as error:
+            typer.echo(f"caching: {error.strerror or error}: {error.filename}" if error.filename else f"caching: {error}", err=True)
+            code = FINDING
         raise typer.Exit(code)
 
     return run

@@ -1,7 +1,10 @@
 import json
+import math
 import sqlite3
 
 import pytest
+
+from caching_core import SyncCacheManager
 
 
 def test_what_is_set_is_got_by_another_process(caching):
@@ -141,6 +144,34 @@ def test_a_lifetime_ends(caching):
     assert caching("get", "a").code == 1
 
 
+def test_a_lifetime_of_none_is_for_ever(caching):
+    assert caching("set", "a", "1", "--ttl", "none").code == 0
+    assert caching("inspect", "a", "--json").data["ttl"] is None
+    assert caching("set", "a", "1", "--ttl", "50").code == 0
+    assert 0 < caching("inspect", "a", "--json").data["ttl"] <= 50
+
+
+def test_what_json_has_no_number_for_is_text_there(caching):
+    def refuse(name):
+        pytest.fail(f"{name} is no JSON")
+
+    cache = SyncCacheManager().start()
+    cache.tenant().set("k", {"list": [math.nan, math.inf, -math.inf, 1.5], "n": math.nan})
+    cache.close()
+    got = caching("get", "k", "--json")
+    assert json.loads(got.out, parse_constant=refuse)["value"] == {"list": ["nan", "inf", "-inf", 1.5], "n": "nan"}
+    assert json.loads(caching("get", "k").out, parse_constant=refuse)["n"] == "nan"
+
+
+@pytest.mark.parametrize("arguments", [("stats",), ("get", "k")])
+def test_a_fault_of_the_system_is_told_in_a_line(caching, arguments):
+    refused = caching(*arguments, "--directory", "x" * 5000, fresh=True)
+    assert refused.code == 1
+    assert refused.err.startswith("caching: ")
+    assert "File name too long" in refused.err
+    assert "Traceback" not in refused.err
+
+
 def test_inspect_explains_hits_and_misses(caching):
     caching("set", "a", "1", "--tag", "red", "--ttl", "1000")
     found = caching("inspect", "a", "--json").data
@@ -191,7 +222,8 @@ def test_stats_shows_nothing_that_no_command_can_know(caching):
         (("frobnicate",), "No such command"),
         (("set", "a", "1", "--ttl", "-1"), "ttl must be from 0"),
         (("set", "a", "1", "--ttl", "nan"), "ttl must be from 0"),
-        (("set", "a", "1", "--ttl", "soon"), "as a number"),
+        (("set", "a", "1", "--ttl", "inf"), "ttl must be from 0"),
+        (("set", "a", "1", "--ttl", "soon"), "takes a number of seconds, or none"),
         (("set", "a", "{", "--json-value"), "VALUE is no JSON"),
         (("set", "a", "1", "--tag", "@all"), "tag may not start with '@'"),
         (("get", "k" * 5000), "key"),
