@@ -13,6 +13,7 @@
     ├── TierUnavailable                     a tier is away, full or too slow
     │   └── DeadlineExceeded (TimeoutError) the call's time ran out
     ├── KeyUnavailable                      a data key cannot be had: keystore or provider is away
+    │   └── KeyNeverMade                    a tenant has no key yet, and a cache that is read_only makes none
     ├── AuditUnavailable                    a record that must not be dropped cannot be written
     ├── NotSupported (NotImplementedError)  a documented feature that this release does not carry
     └── EngineSuspended (RuntimeError)      a blocking call met something that only a loop can await
@@ -71,6 +72,10 @@ class DeadlineExceeded(TierUnavailable, TimeoutError):
 
 class KeyUnavailable(CacheError):
     """A data key cannot be had: the keystore or the key provider is away."""
+
+
+class KeyNeverMade(KeyUnavailable):
+    """A tenant has no key yet, and a cache that is ``read_only`` makes none: nothing of it is stored; a read is a miss."""
 
 
 class AuditUnavailable(CacheError):

@@ -79,6 +79,14 @@ class EntryRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class EntriesUnreadable(Event):
+    """Reads of this process met ``count`` entries within a minute that it does not know how to open; each was a miss."""
+
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class ValueRefused(Event):
     """A value was not written because a reader would have to run code for it (pickle outside the list)."""
 

@@ -42,7 +42,7 @@ UNSET: Final = Unset.UNSET
 
 @dataclass(frozen=True, slots=True)
 class Invalidated:
-    """What an invalidation did: ``count`` names; ``pending`` if the shared store has yet to hear it.
+    """What an invalidation did: ``count`` names; ``pending`` if the shared store has not heard it.
 
     Truthy when at least one name was there to invalidate.
     """

@@ -81,7 +81,7 @@ class Instance:
     def _make_state(self) -> EngineState:
         config = self.config
         return EngineState(
-            options=_options(config),
+            options=_options(config, has_disk=self.directory is not None),
             stamps=self.stamps,
             memory=self.memory,
             codec=Codec(compression=config.compression, max_value_bytes=config.max_value_bytes, serializer=config.serializer),
@@ -117,7 +117,7 @@ class Instance:
         try:
             return make()
         except TierUnavailable as error:
-            if not is_full(error):
+            if not is_full(error) and not self.config.disabled:
                 raise
             # Stamps stand there, so others may share this directory now or later: they have to be obeyed.
             return LateStore(make, stamps=self.stamps, on_event=self.hooks.emit, error=error)
@@ -229,14 +229,16 @@ def _memory(config: CacheConfig) -> MemoryTier | None:
     return MemoryTier(max_entries=l1.max_entries, max_bytes=l1.max_bytes, policy=l1.policy) if l1.enabled else None
 
 
-def _options(config: CacheConfig) -> EngineOptions:
+def _options(config: CacheConfig, *, has_disk: bool) -> EngineOptions:
+    wants_disk = config.cache_levels > 1 and config.l2.enabled
     return EngineOptions(
         default_ttl=config.default_ttl,
-        is_plain=not config.crypto.enabled and config.cache_levels > 1 and config.l2.enabled,
+        is_plain=not config.crypto.enabled and wants_disk,
         strategy=config.strategy,
         strict=config.strict,
         read_only=config.read_only,
         disabled=config.disabled,
+        is_cut_off=config.disabled and wants_disk and not has_disk,
         hashed_names=config.crypto.key_privacy == "hashed",
         max_value_bytes=config.max_value_bytes,
     )

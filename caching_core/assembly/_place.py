@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from caching_core.assembly._keys import key_provider, key_ring, keystore_of
+from caching_core.assembly._old_keys import OldKeysOnly
 from caching_core.coherence import Stamps, has_table
 from caching_core.config import CacheConfig
 from caching_core.crypto import KeyRing
@@ -42,8 +43,9 @@ def open_place(config: CacheConfig, hooks: Hooks, *, environ: Mapping[str, str],
 
     A directory that this user cannot have for good means memory only, and ``TierLost`` says so. A fault that passes raises
     (TierUnavailable, KeyUnavailable): with memory only, this process would not hear what those beside it invalidate.
+    A disabled cache opens as well, since it invalidates for the others; but nothing of this breaks it.
     """
-    if config.cache_levels < 2 or not config.l2.enabled or config.disabled:
+    if config.cache_levels < 2 or not config.l2.enabled:
         return Place(Stamps(None, secret=b"", on_replaced=on_replaced))
     directory = config.resolved_directory(environ)
     keystore = keystore_of(config, directory)
@@ -51,13 +53,16 @@ def open_place(config: CacheConfig, hooks: Hooks, *, environ: Mapping[str, str],
         own_directory(directory)
         # Also without security: the audit log seals names with the fleet's secret, and cells are keyed with it.
         provider = key_provider(config, directory, environ=environ)
+        if config.read_only:
+            provider = OldKeysOnly(provider)
         ring, secret = key_ring(keystore, provider, on_made=lambda tenant, key_id: hooks.emit(KeyMade(tenant, key_id)))
         stamps = Stamps(directory, secret=secret, on_replaced=on_replaced)
     except BaseException as error:
         keystore.close()
-        if not isinstance(error, TierUnavailable | KeyUnavailable) or not _is_for_good(error, directory):
+        if not isinstance(error, CacheError) or not (config.disabled or _is_for_good(error, directory)):
             raise
-        hooks.emit(TierLost("disk", f"{error}; going on with memory only"))
+        unheard = "; disabled, and what this process invalidates reaches nobody" if config.disabled else ""
+        hooks.emit(TierLost("disk", f"{error}; going on with memory only{unheard}"))
         return Place(Stamps(None, secret=b"", on_replaced=on_replaced))
     return Place(stamps, directory=directory, keystore=keystore, ring=ring if config.crypto.enabled else None, secret=secret)
 
@@ -72,6 +77,8 @@ def is_full(error: CacheError) -> bool:
 
 def _is_for_good(error: CacheError, directory: Path) -> bool:
     """Tell whether nobody of this user can share ``directory`` while this process lives."""
+    if not isinstance(error, TierUnavailable | KeyUnavailable):
+        return False
     if is_full(error):
         return not has_table(directory)  # those who made one share it, full or not
     if not isinstance(error, TierUnavailable):

@@ -26,6 +26,7 @@ _ROWS: Final[dict[type[Event], _Row]] = {
     events.UpkeepFailed: _Row(AuditClass.SYSTEM, "upkeep_failed", Outcome.ERROR),
     events.ConfigNote: _Row(AuditClass.SYSTEM, "config_note", Outcome.OK),
     events.EntryRefused: _Row(AuditClass.SECURITY, "entry_refused", Outcome.DENIED),
+    events.EntriesUnreadable: _Row(AuditClass.SECURITY, "entries_unreadable", Outcome.DENIED),
     events.ValueRefused: _Row(AuditClass.SECURITY, "value_refused", Outcome.DENIED),
     events.LedgerRolledBack: _Row(AuditClass.SECURITY, "ledger_rollback", Outcome.DENIED),
     events.TenantRejected: _Row(AuditClass.AUTH, "tenant_rejected", Outcome.DENIED),

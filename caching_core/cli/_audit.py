@@ -12,6 +12,8 @@ from caching_core.cli._options import ConfigFile, Directory, Json
 from caching_core.cli._output import FINE, Output, shown
 from caching_core.cli._session import Session
 
+_SHOWN = 12  # of the hash that stands for an actor: enough to tell them apart
+
 
 def audit_verify(
     *,
@@ -55,7 +57,7 @@ def audit_tail(
     records = tail(_place(directory, config), count)
     if as_json:
         output.data([asdict(record) for record in records])
-    headings = ("seq", "time", "class", "action", "outcome", "tenant", "detail")
+    headings = ("seq", "time", "class", "action", "outcome", "tenant", "namespace", "actor", "detail")
     output.table("Audit log", headings, map(_cells, records))
     return FINE
 
@@ -63,7 +65,9 @@ def audit_tail(
 def _cells(record: AuditRecord) -> tuple[str, ...]:
     at = datetime.fromtimestamp(record.at_ms / 1000, UTC).isoformat(timespec="milliseconds")
     detail = shown(record.detail) if record.detail else "-"
-    return (str(record.seq), at, record.cls, record.action, record.outcome, record.tenant or "-", detail)
+    actor = f"{record.actor_type}:{record.actor[:_SHOWN]}" if record.actor else record.actor_type
+    where = (record.tenant or "-", record.namespace or "-")
+    return (str(record.seq), at, record.cls, record.action, record.outcome, *where, actor, detail)
 
 
 def _place(directory: Path | None, config: Path | None) -> Path:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.status import Status
 
 from caching_core.bench import HEADINGS, Report, Row
+from caching_core.cli._ending import ending_cleanly
 from caching_core.cli._options import Json
 from caching_core.cli._output import FINDING, FINE, Output
 from caching_core.comparison import PEERS, Plan, choose_peers, choose_suites, run_suites
@@ -35,9 +36,11 @@ def benchmark(
     output = Output(as_json=as_json)
     names = choose_suites(suite)
     peers = frozenset(peer.name for peer in choose_peers(PEERS, compare))
-    if directory is not None:
-        directory.mkdir(parents=True, exist_ok=True)
+    for folder in (directory, output_folder):
+        if folder is not None:
+            _make_ready(folder)
     with (
+        ending_cleanly(),
         tempfile.TemporaryDirectory(prefix="caching-benchmark-", dir=directory, ignore_cleanup_errors=True) as place,
         _view(output) as view,
     ):
@@ -55,9 +58,15 @@ def benchmark(
     return FINDING if report.misses() else FINE
 
 
-def write_report(report: Report, folder: Path) -> None:
-    """Write the page and the data, every round included."""
+def _make_ready(folder: Path) -> None:
+    """Make a folder, or raise OSError before hours are spent on what could not be kept there."""
     folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def write_report(report: Report, folder: Path) -> None:
+    """Write the page and the data, every round included, to a folder that is there."""
     (folder / "RESULTS.md").write_text(report.as_markdown(), encoding="utf-8")
     (folder / "results.json").write_text(json.dumps(report.as_dict(), indent=1) + "\n", encoding="utf-8")
 

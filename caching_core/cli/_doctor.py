@@ -55,7 +55,7 @@ def _tenant(session: Session, config: CacheConfig) -> str:
     # Any tenant proves the tiers; the first of several is as good as another.
     if session.tenant is None and config.tenancy.tenant is None and config.tenancy.tenants:
         return config.tenancy.tenants[0]
-    return session.where(config)[0]
+    return session.where(config)[0] if session.tenant is None else session.tenant
 
 
 def _audit(config: CacheConfig) -> Check:

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from caching_core.cli._options import ConfigFile, Directory, DryRun, Json, Key, Namespace, Tenant
+from caching_core.cli._invalidation import pending
+from caching_core.cli._options import ConfigFile, Directory, DryRun, Json, Key, Namespace, Tenant, Ttl
 from caching_core.cli._output import FINDING, FINE, Output, json_ready
 from caching_core.cli._session import Session
-from caching_core.errors import ValueNotKept
-from caching_core.tenancy import check_tags, check_ttl
-from caching_core.types import MISSING, UNSET, Unset
+from caching_core.errors import TTLInvalid, ValueNotKept
+from caching_core.tenancy import check_key, check_tags, check_ttl
+from caching_core.types import MISSING, UNSET, Invalidated
 
 
 def get(
@@ -25,7 +26,8 @@ def get(
 ) -> int:
     """Print the value under KEY; exit 1 on a miss."""
     output = Output(as_json=as_json)
-    with Session(directory, namespace, tenant, config).handle() as handle:
+    check_key(key)
+    with Session(directory, namespace, tenant, config).handle(only_reads=True) as handle:
         value = handle.get(key, MISSING)
     found = value is not MISSING
     if as_json:
@@ -44,7 +46,7 @@ def set_value(
     value: Annotated[str, typer.Argument(metavar="VALUE", help="The value, as text.", show_default=False)],
     *,
     json_value: Annotated[bool, typer.Option("--json-value", help="VALUE is JSON.")] = False,
-    ttl: Annotated[float | None, typer.Option("--ttl", help="Lifetime in seconds.", show_default="the configured one")] = None,
+    ttl: Ttl = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.", show_default=False)] = None,
     directory: Directory = None,
     namespace: Namespace = None,
@@ -55,10 +57,17 @@ def set_value(
 ) -> int:
     """Keep VALUE under KEY."""
     output = Output(as_json=as_json)
+    check_key(key)
     kept = _parsed(value) if json_value else value
     check_tags(tags or ())
-    lifetime: float | Unset | None = UNSET if ttl is None else check_ttl(ttl)
-    with Session(directory, namespace, tenant, config).handle() as handle:
+    lifetime = UNSET if ttl is None else _lifetime(ttl)
+    session = Session(directory, namespace, tenant, config)
+    if session.config().disabled:
+        if as_json:
+            output.data({"key": key, "set": False, "dry_run": dry_run, "there": False, "type": type(kept).__name__, "tags": tags or []})
+        output.note("disabled: nothing was changed (CACHING_DISABLED, or the setting, switches the cache off)")
+        return FINDING
+    with session.handle(only_reads=dry_run) as handle:
         if dry_run:
             there = handle.explain(key).hit
             done = False
@@ -86,16 +95,19 @@ def delete(
 ) -> int:
     """Delete KEYS; what was not there is said and no error."""
     output = Output(as_json=as_json)
-    there: dict[str, bool] = {}
-    with Session(directory, namespace, tenant, config).handle() as handle:
-        for key in dict.fromkeys(keys):
-            there[key] = handle.explain(key).hit if dry_run else bool(handle.delete(key))
+    wanted = dict.fromkeys(map(check_key, keys))
+    found: dict[str, Invalidated] = {}
+    with Session(directory, namespace, tenant, config).handle(only_reads=dry_run) as handle:
+        for key in wanted:
+            found[key] = Invalidated(int(handle.explain(key).hit)) if dry_run else handle.delete(key)
+    there = {key: bool(done) for key, done in found.items()}
+    is_pending = any(done.pending for done in found.values())
     if as_json:
-        output.data({"deleted": {} if dry_run else there, "dry_run": dry_run, "there": there})
-    for key, was_there in there.items():
+        output.data({"deleted": {} if dry_run else there, "dry_run": dry_run, "there": there, "pending": is_pending})
+    for key, done in found.items():
         verb = "would delete" if dry_run else "deleted"
-        output.line(f"{verb} {key}" if was_there else f"not there: {key}")
-    return FINE
+        output.line(f"{verb} {key}" if done else f"not deleted: {key}{pending(done)}" if done.pending else f"not there: {key}")
+    return FINDING if is_pending else FINE
 
 
 def inspect(
@@ -109,13 +121,24 @@ def inspect(
 ) -> int:
     """Say where KEY stands, how it is kept and for how long, or why it is a miss."""
     output = Output(as_json=as_json)
-    with Session(directory, namespace, tenant, config).handle() as handle:
+    check_key(key)
+    with Session(directory, namespace, tenant, config).handle(only_reads=True) as handle:
         explanation = handle.explain(key).as_dict()
     figures = {name: json_ready(value) for name, value in explanation.items()}
     if not as_json:
         figures["version_no"] = str(explanation["version_no"] or "-")  # a name, not an amount: no thousands
     output.pairs(f"Entry {key}", figures)
     return FINE
+
+
+def _lifetime(text: str) -> float | None:
+    if text == "none":
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise TTLInvalid(f"--ttl takes a number of seconds, or none (for ever), not {text!r}") from None
+    return check_ttl(seconds)
 
 
 def _parsed(text: str) -> object:

@@ -26,5 +26,8 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="Settings, a .json or .toml file.", rich_help_panel=_WHICH, show_default=False),
 ]
+Ttl = Annotated[
+    str | None, typer.Option("--ttl", metavar="SECONDS", help="Lifetime in seconds; none: for ever.", show_default="the configured one")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen and change nothing.")]

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 from typing import cast
 
 import typer
@@ -25,7 +26,7 @@ class Output:
 
     def data(self, document: object) -> None:
         """Print the JSON document of a command that was asked for JSON."""
-        typer.echo(json.dumps(json_ready(document), ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(json_ready(document), ensure_ascii=False, indent=2, allow_nan=False))
 
     def line(self, text: str) -> None:
         """Print a line of the result, as it is."""
@@ -80,7 +81,7 @@ def shown(value: object) -> str:
 
 def json_ready(value: object) -> object:
     """Return the nearest JSON form: bytes as base64 with a mark, what JSON has no form for as its repr."""
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and isfinite(value)):
         return value
     if isinstance(value, bytes | bytearray):
         return {"base64": base64.b64encode(value).decode("ascii")}

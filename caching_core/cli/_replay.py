@@ -11,6 +11,7 @@ import typer
 
 from caching_core.assembly import acquire, release
 from caching_core.bench import MemoryTrend, MemoryWatch, Replay, Replayed, Residency, Trace, opaque_values
+from caching_core.cli._ending import ending_cleanly
 from caching_core.cli._options import Json
 from caching_core.cli._output import FINDING, FINE, Output
 from caching_core.cli._replay_view import ReplayView, in_mib
@@ -41,6 +42,7 @@ def replay(
     output = Output(as_json=as_json)
     settings = _settings(policy=policy, entries=l1_entries, held_bytes=l1_bytes, value_bytes=value_bytes, memory_only=memory_only)
     with (
+        ending_cleanly(),
         Trace(file) as trace,
         _workspace(directory) as place,
         SyncCacheManager({**settings, "directory": str(place)}) as manager,

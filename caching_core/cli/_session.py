@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from caching_core.config import CacheConfig
-from caching_core.errors import ConfigInvalid, TenantUnknown
+from caching_core.errors import ConfigInvalid, TenantUnknown, TierUnavailable
 from caching_core.sync import SyncCacheManager, SyncTenantCache
 from caching_core.tenancy import TenantPolicy, check_namespace
 
@@ -42,18 +42,30 @@ class Session:
         return tenant, config.namespace if self.namespace is None else check_namespace(self.namespace)
 
     @contextmanager
-    def manager(self, **overrides: object) -> Generator[SyncCacheManager]:
-        """Start a manager and close it at the end."""
-        with SyncCacheManager(self.config(**overrides)) as manager:
+    def manager(self, *, only_reads: bool = False) -> Generator[SyncCacheManager]:
+        """Start a manager and close it at the end; ``only_reads``: none where there is no cache, and one that makes nothing."""
+        config = self.config(**({"read_only": True} if only_reads else {}))
+        if config.read_only and not is_cache(config):
+            raise TierUnavailable(f"there is no cache in {config.resolved_directory()}; name its folder with --directory")
+        with SyncCacheManager(config) as manager:
             yield manager
 
     @contextmanager
-    def handle(self, **overrides: object) -> Generator[SyncTenantCache]:
-        """Start a manager and bind it to the tenant and namespace of the options."""
-        config = self.config(**overrides)
-        tenant, namespace = self.where(config)
-        with SyncCacheManager(config) as manager:
-            yield manager.tenant(tenant, namespace=namespace)
+    def handle(self, *, only_reads: bool = False) -> Generator[SyncTenantCache]:
+        """Start a manager as ``manager`` does and bind it to the tenant and namespace of the options."""
+        config = self.config()
+        if self.tenant is None or not is_cache(config):
+            self.where(config)  # said before anything is made; a tenant that a cache refuses is written down there
+        with self.manager(only_reads=only_reads) as manager:
+            yield manager.tenant(self.tenant, namespace=self.namespace)
+
+
+def is_cache(config: CacheConfig) -> bool:
+    """Return whether a command finds a cache that was there before it; one in memory is always the command's own."""
+    if config.cache_levels < 2 or not config.l2.enabled:
+        return True
+    directory = config.resolved_directory()
+    return any((directory / name).exists() for name in ("stamps", "keystore.db", "audit.db"))
 
 
 def read_settings(path: Path) -> Mapping[str, object]:

@@ -1,14 +1,43 @@
-"""Command stats: what the cache holds and has done."""
+"""Command stats: what the cache holds."""
+
+from pathlib import Path
 
 from caching_core.cli._options import ConfigFile, Directory, Json
 from caching_core.cli._output import FINE, Output
 from caching_core.cli._session import Session
+from caching_core.config import CacheConfig
+from caching_core.crypto import FLEET
+from caching_core.keystore import SqliteKeyStore
+from caching_core.runtime import run_sync
+
+_SHARED = ("l2_entries", "l2_bytes", "l2_stored_bytes", "l2_evicted", "l2_expired")
 
 
 def stats(*, directory: Directory = None, config: ConfigFile = None, as_json: Json = False) -> int:
-    """Show entries, bytes and bounds of each tier; hits and misses are this command's own process."""
+    """Show what the shared store holds, what it dropped, its bounds, and how many tenants have keys.
+
+    Hits, misses and what stands in memory belong to each process of the application: manager.stats() tells there, and no
+    command can, until metrics are exported.
+    """
     output = Output(as_json=as_json)
-    with Session(directory, config_file=config).manager() as manager:
-        figures = manager.stats().as_dict()
+    session = Session(directory, config_file=config)
+    with session.manager(only_reads=True) as manager:
+        known = manager.stats().as_dict()
+        figures: dict[str, object] = {name: known[name] for name in _SHARED}
+        figures["l2_max_bytes"] = manager.config.l2.disk_max_bytes
+        figures["l1_max_entries"], figures["l1_max_bytes"] = known["l1_max_entries"], known["l1_max_bytes"]
+        figures["tenants_with_keys"] = _tenants(manager.config)
     output.pairs("Cache", figures)
     return FINE
+
+
+def _tenants(config: CacheConfig) -> int:
+    named = config.crypto.keystore
+    path = config.resolved_directory() / "keystore.db" if named is None else Path(named.reveal())
+    if config.cache_levels < 2 or not config.l2.enabled or not path.exists():
+        return 0
+    keystore = SqliteKeyStore(path)
+    try:
+        return len(set(run_sync(keystore.names())) - {FLEET})
+    finally:
+        keystore.close()

@@ -38,6 +38,10 @@ class ClassBook:
 
     def add(self, cls: type, name: str | None) -> None:
         """Know ``cls`` from now on; ConfigInvalid where the name is another's or the kind of class cannot be kept."""
+        if not isinstance(cls, type):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+            raise ConfigInvalid(f"register_class takes a class, got a value of type {type(cls).__name__}; pass the class itself")
+        if not (name is None or isinstance(name, str)):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
+            raise ConfigInvalid(f'the name of a class must be str, got {type(name).__name__}; pass name="…", or leave it out')
         known = _describe(cls, name or f"{cls.__module__}.{cls.__qualname__}")
         other = self.by_name.get(known.name)
         if other is not None and other.cls is not cls:

@@ -118,6 +118,8 @@ class Codec:
 
     def register(self, name: str, serializer: BaseSerializer) -> None:
         """Offer a serialiser of the user's under ``name``; the name stands in every entry that it makes."""
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+            raise ConfigInvalid(f"a serializer's name must be str, got {type(name).__name__}; pass the name first, then the serializer")
         if name in BUILT_IN or not name or len(name) > 255:
             raise ConfigInvalid(f"a serializer cannot be called {name!r}; choose another name of 1 to 255 characters")
         if not isinstance(serializer, BaseSerializer):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed

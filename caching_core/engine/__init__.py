@@ -9,7 +9,7 @@ from caching_core.engine._gate import AuditGate, OpenGate
 from caching_core.engine._lifetime import Lifetime, lifetime
 from caching_core.engine._load import Loading
 from caching_core.engine._read import HIGH
-from caching_core.engine._request import Request, WriteOptions, usual_writing
+from caching_core.engine._request import Request, WriteOptions, checked, usual_writing
 from caching_core.engine._scope import EngineOptions, EngineState, Scope
 from caching_core.engine._strategy import CustomStrategy, Strategies
 from caching_core.engine._write import Writing
@@ -33,6 +33,7 @@ __all__ = [
     "Strategies",
     "WriteOptions",
     "Writing",
+    "checked",
     "lifetime",
     "usual_writing",
 ]

@@ -14,9 +14,9 @@ from caching_core.engine._lifetime import Lifetime
 from caching_core.engine._read import Reader, Standing
 from caching_core.engine._scope import FOREVER, EngineState, Scope
 from caching_core.engine._write import Writer, Writing
-from caching_core.errors import TierUnavailable, ValueNotKept
+from caching_core.errors import KeyNeverMade, TierUnavailable, ValueNotKept
 from caching_core.runtime import Runtime
-from caching_core.tenancy import check_key
+from caching_core.tenancy import check_key, named
 from caching_core.tiers import Delete, EntryChange, Expect, Store
 from caching_core.tiers.memory import Entry
 from caching_core.types import MISSING, Missing
@@ -72,7 +72,7 @@ class Changer:
         """Store a value unless one stands there; False if one does."""
         self._state.codec.pack(value, serializer=writing.serializer)  # refused before anything is read
         if self._state.options.disabled:
-            return True
+            return True  # who takes it for a lock goes on; nothing that stands there was to change
         return await self._change(scope, key, lambda now: Wanted(value, writing=writing) if now is MISSING else None)
 
     async def incr(self, scope: Scope, key: str, delta: int, *, initial: int | None, writing: Writing) -> int | None:
@@ -82,6 +82,7 @@ class Changer:
                 raise ValueNotKept(f"{name} is a {type(number).__name__}; incr and decr take an int")
         result: int | None = None if initial is None else initial + delta
         if self._state.options.disabled:
+            await self._writer.skip(scope, [check_key(key)])
             return result
 
         def step(now: Any) -> Wanted | None:
@@ -90,7 +91,7 @@ class Changer:
                 result = None if initial is None else initial + delta
                 return None if result is None else Wanted(result, writing=writing)
             if type(now) is not int:
-                raise ValueNotKept(f"the value under key {key!r} is a {type(now).__name__}; incr and decr need an int")
+                raise ValueNotKept(f"the value under {named(key)} is a {type(now).__name__}; incr and decr need an int: set one first")
             result = now + delta
             return Wanted(result)
 
@@ -100,6 +101,8 @@ class Changer:
     async def relive(self, scope: Scope, key: str, life: Lifetime) -> bool:
         """Give the value under ``key`` another lifetime from now on (touch, expire, persist); whether it was there."""
         if self._state.options.disabled:
+            if life.is_over:
+                await self._writer.skip(scope, [check_key(key)])
             return False
         return await self._change(scope, key, lambda now: None if now is MISSING else Wanted(now, life))
 
@@ -146,7 +149,7 @@ class Changer:
             await self._runtime.sleep(pause)
             pause = min(pause + 0.0002, _LONGEST_PAUSE)
         raise TierUnavailable(
-            f"key {key!r} of tenant {scope.tenant} changed {_MOST_TRIES} times while it was being changed; try again later"
+            f"{named(key)} of tenant {scope.tenant} changed {_MOST_TRIES} times while it was being changed; try again later"
         )
 
     async def _sealed(self, scope: Scope, key: str, found: Found, wanted: Wanted, expect: bytes | Expect) -> EntryChange:
@@ -168,7 +171,10 @@ class Changer:
         assert store is not None  # noqa: S101 -- for the type checker: the callers asked
         entry = state.stamps.capture(scope.cells, key)
         if scope.keys_until <= state.now() or scope.names is None:
-            await state.bind_keys(scope)
+            try:
+                await state.bind_keys(scope)
+            except KeyNeverMade:
+                return _NOTHING, Expect.ABSENT
         assert scope.names is not None  # noqa: S101 -- for the type checker: bound above
         blob = await store.get(scope.names.of(key)[0])
         if blob is None:

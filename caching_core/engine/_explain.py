@@ -3,10 +3,10 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from caching_core.codec import CompressorId, Opened, Refused, SerializerId
+from caching_core.codec import CompressorId, Opened, Refusal, Refused, SerializerId
 from caching_core.engine._read import HIGH, Reader, Standing
 from caching_core.engine._scope import EngineState, Scope
-from caching_core.errors import KeyUnavailable, TierUnavailable
+from caching_core.errors import KeyNeverMade, KeyUnavailable, TierUnavailable
 from caching_core.tenancy import check_key
 from caching_core.tiers import Store
 from caching_core.tiers.memory import Entry
@@ -79,7 +79,9 @@ class Explainer:
         except (TierUnavailable, KeyUnavailable) as error:
             if held is not None:
                 return self._from_memory(scope, key, held, (*notes, f"the store is away: {error}"))
-            return self._miss(scope, key, f"the store is away: {error}", notes)
+            is_absent = isinstance(error, KeyNeverMade)
+            away = "absent" if is_absent else "the store is away" if isinstance(error, TierUnavailable) else "its keys cannot be had"
+            return self._miss(scope, key, f"{away}: {error}", notes)
 
     async def _from_store(
         self, scope: Scope, key: str, blob: bytes, notes: tuple[str, ...], *, capture: Entry, held: Entry | None
@@ -88,10 +90,14 @@ class Explainer:
         try:
             opened = channel.open(key, blob[1:])
         except Refused as refused:
-            return self._miss(scope, key, f"refused: {refused.reason.value}", notes)
+            return self._refused(scope, key, refused, notes, held=held)
         standing, _ = await self._reader.weigh(scope, key, capture, blob)
         if standing is not Standing.VALID:
             return self._miss(scope, key, f"{standing.value}: {_WHY[standing]}", notes, opened=opened)
+        try:
+            self._state.codec.unpack(opened)
+        except Refused as refused:
+            return self._refused(scope, key, refused, notes, held=held, opened=opened)
         level = CacheLevel.L1 if held is not None else CacheLevel.L2
         where = "in memory and on disk" if held is not None else "on disk; the next get puts it in memory"
         if opened.flags & HIGH:
@@ -99,6 +105,14 @@ class Explainer:
         return Explanation(
             key, scope.tenant, scope.namespace, hit=True, level=level, reason=where, **self._details(opened, blob), notes=notes
         )
+
+    def _refused(
+        self, scope: Scope, key: str, refused: Refused, notes: tuple[str, ...], *, held: Entry | None, opened: Opened | None = None
+    ) -> Explanation:
+        reason = refused.reason.value
+        if held is not None:
+            return self._from_memory(scope, key, held, (*notes, f"what the store has is refused: {reason}"))
+        return self._miss(scope, key, f"refused: {reason}{_REMEDY.get(refused.reason, '')}", notes, opened=opened)
 
     def _details(self, opened: Opened, blob: bytes) -> dict[str, Any]:
         assert self._store is not None  # noqa: S101 -- for the type checker: opened came from a store
@@ -162,6 +176,11 @@ class Explainer:
         return (memory.policy_note,) if memory.policy_note else ()
 
 
+_REMEDY = {
+    Refusal.SERIALIZER: ", its serialiser is not registered in this process; call register_serializer",
+    Refusal.SCHEMA: ", a class in it is not registered in this process, or has another shape; call register_class",
+    Refusal.VALUE: ", its serialiser does not make a value of it",
+}
 _WHY = {
     Standing.STALE: "its fresh period is over; get_or_set loads it anew",
     Standing.EXPIRED: "its lifetime has ended",

@@ -1,18 +1,25 @@
-"""Invalidate: keys, tags, a namespace. Store first, then the touch, then the answer; nothing acknowledged is lost."""
+"""Invalidate: keys, tags, a namespace. Store first, then the touch, then the answer; nothing acknowledged is lost.
 
-from collections.abc import Sequence
+A disabled cache invalidates as well: others share its store, and it may be enabled again over the same entries.
+"""
+
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from caching_core.engine._read import ledger_tags
 from caching_core.engine._scope import EngineState, Scope
 from caching_core.engine._write import Writer
-from caching_core.errors import TierUnavailable
-from caching_core.tenancy import check_key, check_tags
+from caching_core.errors import CacheError, TierUnavailable
+from caching_core.tenancy import MAX_INVALIDATED, check_key, check_tags
 from caching_core.tiers import BumpNamespace, BumpTags, Store
 from caching_core.types import Invalidated
 
 
 class Invalidator:
-    """The invalidating verbs. They raise TierUnavailable rather than acknowledge what the store did not hear."""
+    """The invalidating verbs. They raise TierUnavailable rather than acknowledge what the store did not hear.
+
+    Disabled, they raise nothing of the kind and say ``pending``: what could not be done stays undone.
+    """
 
     __slots__ = ("_state", "_store", "_writer")
 
@@ -24,9 +31,13 @@ class Invalidator:
     async def delete_many(self, scope: Scope, keys: Sequence[str]) -> Invalidated:
         """Remove keys: no read that starts after this returns sees their old values on this host."""
         keys = [check_key(key) for key in keys]
-        state = self._state
-        if state.options.disabled or not keys:
+        if not keys:
             return Invalidated(0)
+        work = self._delete_many(scope, keys)
+        return await (self._quietly(scope, work) if self._state.options.disabled else work)
+
+    async def _delete_many(self, scope: Scope, keys: Sequence[str]) -> Invalidated:
+        state = self._state
         self._writer.refuse_if_read_only()
         scope.counts.deletes += len(keys)
         try:
@@ -40,6 +51,15 @@ class Invalidator:
             if self._store is not None:
                 state.stamps.touch_keys([scope.cells.key(key) for key in keys])
 
+    async def _quietly(self, scope: Scope, work: Coroutine[Any, Any, Invalidated]) -> Invalidated:  # Any: nothing is sent
+        """Do the work of a disabled cache, whose callers must not meet what is wrong with it."""
+        try:
+            done = await work
+        except CacheError:
+            scope.counts.unavailable += 1
+            return Invalidated(0, pending=True)
+        return Invalidated(0, pending=True) if self._state.options.is_cut_off else done
+
     def _forget(self, scope: Scope, key: str) -> bool:
         entry = scope.entries.get(key)
         if entry is None or scope.partition is None or self._state.memory is None:
@@ -50,10 +70,14 @@ class Invalidator:
 
     async def invalidate_tags(self, scope: Scope, tags: Sequence[str]) -> Invalidated:
         """Invalidate every entry of the tenant that bears one of ``tags``, at a cost that does not depend on their number."""
-        names = check_tags(tags)
-        state = self._state
-        if state.options.disabled or not names:
+        names = check_tags(tags, limit=MAX_INVALIDATED)
+        if not names:
             return Invalidated(0)
+        work = self._invalidate_tags(scope, names)
+        return await (self._quietly(scope, work) if self._state.options.disabled else work)
+
+    async def _invalidate_tags(self, scope: Scope, names: tuple[str, ...]) -> Invalidated:
+        state = self._state
         self._writer.refuse_if_read_only()
         scope.counts.invalidations += 1
         try:
@@ -67,9 +91,11 @@ class Invalidator:
 
     async def clear(self, scope: Scope) -> Invalidated:
         """Invalidate everything of this tenant and namespace."""
+        work = self._clear(scope)
+        return await (self._quietly(scope, work) if self._state.options.disabled else work)
+
+    async def _clear(self, scope: Scope) -> Invalidated:
         state = self._state
-        if state.options.disabled:
-            return Invalidated(0)
         self._writer.refuse_if_read_only()
         state.gate.admit("clear", tenant=scope.tenant, namespace=scope.namespace)
         scope.counts.invalidations += 1

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from caching_core.tenancy import check_ttl
+from caching_core.tenancy import check_stale_ttl, check_ttl
 from caching_core.types import Unset
 
 
@@ -25,7 +25,7 @@ def lifetime(ttl: float | Unset | None, stale_ttl: float | None, *, default: flo
     Raises TTLInvalid.
     """
     fresh = default if isinstance(ttl, Unset) else check_ttl(ttl)
-    stale = check_ttl(stale_ttl) or 0.0
+    stale = check_stale_ttl(stale_ttl)
     if fresh is None:
         return Lifetime(None, None)
     soft = _milliseconds(fresh)

@@ -8,9 +8,8 @@ from typing import Any, Final
 from caching_core.codec import Channel, Current, CurrentValue, Flag, Opened, Refusal, Refused, isolate
 from caching_core.coherence import LedgerCopy, Verdict, fields_of
 from caching_core.engine._scope import COLD, FOREVER, EngineState, Scope
-from caching_core.errors import EntryCorrupt, KeyUnavailable, TierUnavailable
-from caching_core.events import EntryRefused
-from caching_core.tenancy import check_key
+from caching_core.errors import EntryCorrupt, KeyNeverMade, KeyUnavailable, TierUnavailable
+from caching_core.tenancy import check_key, named
 from caching_core.tiers import STALE_MARK, UNKNOWN, Delete, Ledger, Store
 from caching_core.tiers.memory import Entry
 from caching_core.types import MISSING
@@ -119,6 +118,8 @@ class Reader:
                     return value
         except Refused as refused:
             self.report(scope, key, refused)
+        except KeyNeverMade:
+            pass  # read_only, and nothing stored: a miss like any other
         except (TierUnavailable, KeyUnavailable):
             scope.counts.unavailable += 1
             if state.options.strict:
@@ -158,6 +159,8 @@ class Reader:
                             found[key] = self.keep(scope, key, entry, opened)
                         except Refused as refused:
                             self.report(scope, key, refused)
+        except KeyNeverMade:
+            pass  # read_only, and nothing stored: a miss like any other
         except (TierUnavailable, KeyUnavailable):
             scope.counts.unavailable += 1
             if state.options.strict:
@@ -239,12 +242,12 @@ class Reader:
             except TierUnavailable:
                 scope.counts.unavailable += 1  # it stays refused at each read
         if self._state.options.strict:
-            raise EntryCorrupt(f"the entry under key {key!r} of tenant {scope.tenant} failed authentication; it was removed")
+            raise EntryCorrupt(f"the entry under {named(key)} of tenant {scope.tenant} failed authentication; it was removed")
 
     def report(self, scope: Scope, key: str, refused: Refused) -> None:
-        """Count a refusal and tell who listens."""
+        """Count a refusal and tell who listens, where it is to be told."""
         scope.counts.refused += 1
-        self._state.hooks.emit(EntryRefused(tenant=scope.tenant, namespace=scope.namespace, key=key, reason=refused.reason.value))
+        self._state.refusals.note(refused, tenant=scope.tenant, namespace=scope.namespace, key=key)
 
     def known_ledger(self, scope: Scope, entry: Entry) -> LedgerCopy | None:
         """Return this process's ledger copy if it may answer for the capture ``entry``."""

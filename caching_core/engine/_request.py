@@ -16,6 +16,8 @@ from caching_core.types import UNSET, Unset
 
 _MOST_USUAL: Final = 256
 _PLAIN_TTL: Final = frozenset({int, float, type(None), Unset})
+_LISTS: Final = frozenset({list, tuple})
+_NAMES: Final = ("data_type", "security_level", "serializer", "strategy")
 _LEVELS: Final[dict[str | None, int]] = {None: 0, "normal": 0, "high": HIGH}
 
 
@@ -52,8 +54,14 @@ class Request:
     context: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
-        """Check the tags once: they may come from an iterator, and serve several keys."""
+        """Check what needs no key; the tags once, since they may come from an iterator, and serve several keys."""
         object.__setattr__(self, "tags", check_tags(self.tags))
+        for option in _NAMES:
+            name: object = getattr(self, option)
+            if not (name is None or isinstance(name, str)):
+                raise ConfigInvalid(f'{option} must be a name, got {type(name).__name__}; pass {option}="…", or leave it out')
+        if not isinstance(self.context, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+            raise ConfigInvalid(f"context must be a mapping, got {type(self.context).__name__}; pass context={{…}}, or leave it out")
 
     def life(self, state: EngineState, scope: Scope, key: str) -> Lifetime:
         """Return the lifetime that these options and the policies give a key, whatever its value. Raises TTLInvalid."""
@@ -68,8 +76,18 @@ class Request:
         life = self._life(state, key, value, policy)
         return Writing(life or Lifetime(None, 0), tuple(self.tags), self._flags(state, policy), self._serializer(policy))
 
+    def check(self, state: EngineState) -> None:
+        """Raise what ``loading`` would raise for these options, whatever the key and its policies."""
+        self._life_without_strategy(state, None)
+        self._flags(state, None)
+        state.codec.require(self.serializer)
+        if self.strategy is not None:
+            state.strategies.named(self.strategy)
+
     def loading(self, state: EngineState, scope: Scope, key: str, loader: Callable[[], Any]) -> Loading:
         """Return how a value is to be loaded and kept. Raises as ``writing`` does, before anything is loaded."""
+        if not callable(loader):
+            raise ConfigInvalid(f"a loader must be a function that returns the value, got {type(loader).__name__}; pass lambda: …")
         policy = state.policies.of(scope.namespace, key)
         self._life_without_strategy(state, policy)
         serializer, strategy = self._serializer(policy), self._strategy(state, policy)
@@ -99,7 +117,9 @@ class Request:
         return lifetime(strategy.calculate_ttl(key, value, context), stale, default=None)
 
     def _strategy(self, state: EngineState, policy: EntryPolicy | None) -> str | None:
-        return self.strategy or (policy.strategy if policy is not None else None) or state.options.strategy
+        if self.strategy is not None:
+            return self.strategy
+        return (policy.strategy if policy is not None else None) or state.options.strategy
 
     def _life_without_strategy(self, state: EngineState, policy: EntryPolicy | None) -> Lifetime:
         default, stale = state.options.default_ttl, self.stale_ttl
@@ -109,7 +129,7 @@ class Request:
         return lifetime(self.ttl, stale, default=default)
 
     def _flags(self, state: EngineState, policy: EntryPolicy | None) -> int:
-        level = self.security_level or (policy.security_level if policy is not None else None)
+        level = policy.security_level if self.security_level is None and policy is not None else self.security_level
         if level not in _LEVELS:
             raise ConfigInvalid(f"security_level {level!r} is not known; use 'normal' or 'high'")
         if level == "high" and state.is_plain:
@@ -117,7 +137,33 @@ class Request:
         return _LEVELS[level]
 
     def _serializer(self, policy: EntryPolicy | None) -> str | None:
-        return self.serializer or (policy.serializer if policy is not None else None)
+        return policy.serializer if self.serializer is None and policy is not None else self.serializer
+
+
+def checked(state: EngineState, options: WriteOptions) -> WriteOptions:
+    """Return options that a load may be given, their tags listed; raises as ``Request.loading`` does.
+
+    For reads that load on a miss only: bad options must not wait for the miss. Those that passed once cost little.
+    """
+    if "tags" in options:
+        tags = options["tags"]
+        options = {**options, "tags": tuple(tags) if type(tags) in _LISTS else check_tags(tags)}
+    known = state.known_options
+    # The types as well: True is no lifetime, and equals 1. A lifetime alone is what most give.
+    if len(options) == 1 and "ttl" in options:
+        form: tuple[object, ...] = (type(options["ttl"]), options["ttl"])
+    else:
+        form = (*options.items(), *map(type, options.values()))
+    try:
+        if form in known:
+            return options
+    except TypeError:  # a context, or a value that is refused below
+        form = ()
+    Request(**options).check(state)
+    if len(known) >= _MOST_USUAL:
+        known.clear()
+    known.add(form)
+    return options
 
 
 def usual_writing(state: EngineState, options: WriteOptions) -> Writing | None:

@@ -13,6 +13,7 @@ from caching_core.crypto import KeyRing
 from caching_core.engine._counts import Counts
 from caching_core.engine._flight import Flights
 from caching_core.engine._gate import AuditGate
+from caching_core.engine._refusals import Refusals
 from caching_core.engine._strategy import Strategies
 from caching_core.errors import QuotaExceeded
 from caching_core.events import Hooks
@@ -43,6 +44,7 @@ class EngineOptions:
     strict: bool = False
     read_only: bool = False
     disabled: bool = False
+    is_cut_off: bool = False  # disabled, and the store that others share could not be opened
     is_plain: bool = False  # there is a store, and nothing seals what goes there
     hashed_names: bool = False
     lease_seconds: float = 31.0
@@ -85,11 +87,13 @@ class EngineState:
         "has_rules",
         "hooks",
         "is_plain",
+        "known_options",
         "ledgers",
         "memory",
         "now",
         "options",
         "policies",
+        "refusals",
         "ring",
         "scopes",
         "stamps",
@@ -117,6 +121,7 @@ class EngineState:
         self.codec = codec
         self.ring = ring
         self.hooks = hooks
+        self.refusals = Refusals(hooks, now)
         self.policies = policies
         self.gate = gate
         self.awake = awake  # starts the process's background work, if it does not run
@@ -131,6 +136,7 @@ class EngineState:
         self.has_rules = bool(policies) or options.strategy is not None
         self.usual_writings: dict[object, Any] = {}  # Any: Writing, of a module above this one
         self.default_writing: Any = None  # the same, where no ttl is given
+        self.known_options: set[tuple[object, ...]] = set()  # of reads that load on a miss: those that passed a check
         self.handles: WeakSet[ViewHolder] = WeakSet()
         # Held, without an await inside, where memory is the only store and a verb reads before it writes.
         self.alone = Mutex()

@@ -32,6 +32,8 @@ class Strategies:
 
     def register(self, name: str, strategy: CustomStrategy) -> None:
         """Add or replace a strategy. Raises ConfigInvalid for anything without the two methods."""
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+            raise ConfigInvalid(f"a strategy's name must be str, got {type(name).__name__}; pass the name first, then the strategy")
         for method in ("should_cache", "calculate_ttl"):
             if not callable(getattr(strategy, method, None)):
                 raise ConfigInvalid(f"strategy {name!r} ({type(strategy).__name__}) has no method {method}; derive it from CustomStrategy")

@@ -9,7 +9,7 @@ from caching_core.coherence import LedgerCopy
 from caching_core.engine._lifetime import Lifetime
 from caching_core.engine._read import HIGH, Reader
 from caching_core.engine._scope import FOREVER, EngineState, Scope
-from caching_core.errors import KeyUnavailable, NotSupported, TierUnavailable
+from caching_core.errors import CacheError, KeyUnavailable, NotSupported, TierUnavailable, ValueNotKept
 from caching_core.tenancy import check_key, is_plain_key
 from caching_core.tiers import Delete, Expect, Put, Store
 from caching_core.tiers.memory import Entry
@@ -98,6 +98,10 @@ class Writer:
 
         Nothing is written if one of the values cannot be kept.
         """
+        if not isinstance(values, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
+            raise ValueNotKept(
+                f"set_many takes a mapping from keys to values, got {type(values).__name__}; pass {{key: value}}, or dict(…)"
+            )
         jobs: list[Job] = []
         for name, value in values.items():
             key = check_key(name)
@@ -107,8 +111,12 @@ class Writer:
 
     async def _write(self, scope: Scope, jobs: list[Job]) -> list[str]:
         state, store = self._state, self._store
-        if state.options.disabled or not jobs:
+        if not jobs:
             return []
+        if state.options.disabled:
+            keys = [job[0] for job in jobs]
+            await self.skip(scope, keys)
+            return keys
         self.refuse_if_read_only()
         scope.counts.sets += len(jobs)
         if store is None:
@@ -168,6 +176,22 @@ class Writer:
             epoch=ledger.epoch, seq=ledger.seq, tags=writing.tags, flags=writing.flags, stored_key=stored_key,
         )  # fmt: skip
         return Put(name, frame, None if hard_ms is None else now_ms + hard_ms, expect=expect, version_no=version_no)
+
+    async def skip(self, scope: Scope, keys: Sequence[str]) -> None:
+        """Write nothing, because the cache is disabled; remove what stands there, as well as that can be done.
+
+        The caller's values are newer than those: they must not be served by others, nor when the cache is enabled again.
+        """
+        scope.counts.sets_skipped += len(keys)
+        if self._state.options.read_only:
+            return
+        try:
+            if self._store is not None:
+                await self.remove(scope, keys)
+        except CacheError:
+            scope.counts.unavailable += 1
+        finally:
+            self._state.stamps.touch_keys([scope.cells.key(key) for key in keys])
 
     async def remove(self, scope: Scope, keys: Sequence[str]) -> list[bool]:
         """Delete keys from the store; per key whether it was there. Raises TierUnavailable if it cannot be done at all."""

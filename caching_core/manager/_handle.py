@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any, Unpack
 
-from caching_core.engine import BoundHandle, Explanation, Lifetime, Request, WriteOptions, usual_writing
-from caching_core.tenancy import check_key
+from caching_core.engine import BoundHandle, Explanation, Lifetime, Request, WriteOptions, checked, usual_writing
+from caching_core.tenancy import check_key, check_keys
 from caching_core.types import MISSING, UNSET, Invalidated, Unset
 
 
@@ -37,7 +37,7 @@ class TenantCache(BoundHandle):
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the values that exist among ``keys``, in one trip below L1. Duplicates count once."""
-        found, missing = self._from_memory(_each_once(keys))
+        found, missing = self._from_memory(check_keys(keys))
         if missing:
             found.update(await self._engine.read.get_many(self._scope, missing))
         return found
@@ -46,8 +46,10 @@ class TenantCache(BoundHandle):
         """Return the value under ``key``; on a miss load it with ``loader()``, once for all callers of this host, and keep it.
 
         ``loader`` is a plain function or returns an awaitable; what it raises goes to all who wait. What it returns must be a
-        value that can be kept (ValueNotKept, ValueTooLarge).
+        value that can be kept (ValueNotKept, ValueTooLarge). Bad options are refused whether it is loaded or not.
         """
+        if options:
+            options = checked(self._engine.state, options)
         try:
             entry = self._entries[key]
         except KeyError:
@@ -94,7 +96,7 @@ class TenantCache(BoundHandle):
 
     async def delete_many(self, keys: Iterable[str]) -> Invalidated:
         """Remove several keys in one step; ``count`` says how many were there."""
-        return await self._engine.invalidate.delete_many(self._scope, _each_once(keys))
+        return await self._engine.invalidate.delete_many(self._scope, check_keys(keys))
 
     async def invalidate_tags(self, *tags: str) -> Invalidated:
         """Invalidate every entry of the tenant that bears one of ``tags``; the cost does not depend on how many they are."""
@@ -137,12 +139,3 @@ class TenantCache(BoundHandle):
     async def explain(self, key: str) -> Explanation:
         """Return which level holds the value, how it is kept and for how long; or why it is a miss."""
         return await self._engine.explain.explain(self._scope, key)
-
-
-def _each_once(keys: Iterable[str]) -> list[str]:
-    """Return the keys in order without repetition."""
-    keys = list(keys)
-    try:
-        return list(dict.fromkeys(keys))
-    except TypeError:
-        return keys  # one of them is no text: the engine refuses it, with the reason

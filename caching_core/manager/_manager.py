@@ -99,8 +99,7 @@ class CacheManager(OpenedManager[TenantCache]):
 
     async def clear_all(self) -> Invalidated:
         """Invalidate everything of every tenant and namespace, on all levels; recorded in the audit log."""
-        self._opened().clear_all()
-        return Invalidated(1)
+        return self._clear_all()
 
     async def touch(
         self, key: str, ttl: float | Unset | None = UNSET, *, tenant_id: str | None = None, namespace: str | None = None

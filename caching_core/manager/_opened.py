@@ -12,6 +12,7 @@ from caching_core.events import TenantRejected
 from caching_core.manager._closed import close_handle
 from caching_core.runtime import Mutex, after_fork_in_child
 from caching_core.tenancy import TenantPolicy, check_namespace
+from caching_core.types import Invalidated
 
 H = TypeVar("H", bound=BoundHandle)
 
@@ -104,6 +105,16 @@ class OpenedManager(Generic[H]):
         """Write out what the audit log holds in memory; False if ``timeout`` seconds were not enough."""
         audit = self._opened().audit
         return True if audit is None else audit.flush(timeout)
+
+    def _clear_all(self) -> Invalidated:
+        opened = self._opened()
+        try:
+            opened.clear_all()
+        except CacheError:
+            if not self._config.disabled:
+                raise
+            return Invalidated(0, pending=True)
+        return Invalidated(0, pending=True) if opened.state.options.is_cut_off else Invalidated(1)
 
     def _opened(self) -> Instance:
         instance = self._instance

@@ -105,8 +105,7 @@ class SyncCacheManager(OpenedManager[SyncTenantCache]):
 
     def clear_all(self) -> Invalidated:
         """Invalidate everything of every tenant and namespace, on all levels; recorded in the audit log."""
-        self._opened().clear_all()
-        return Invalidated(1)
+        return self._clear_all()
 
     def touch(self, key: str, ttl: float | Unset | None = UNSET, *, tenant_id: str | None = None, namespace: str | None = None) -> bool:
         """Give a value a new lifetime from now on; whether it was there."""

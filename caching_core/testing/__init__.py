@@ -2,6 +2,6 @@
 
 from caching_core.testing._clock import ManualClock
 from caching_core.testing._stage import Stage, World, driven
-from caching_core.testing._store_contract import StoreContract
+from caching_core.testing._tier_contract import TierContract
 
-__all__ = ["ManualClock", "Stage", "StoreContract", "World", "driven"]
+__all__ = ["ManualClock", "Stage", "TierContract", "World", "driven"]

@@ -1,4 +1,10 @@
+import os
+import pwd
 import sqlite3
+
+import pytest
+
+from caching_core.cli._operator import operator
 
 
 def test_a_used_cache_has_a_log_that_verifies(caching):
@@ -49,3 +55,57 @@ def test_no_log_is_incomplete_and_cannot_be_read(caching):
 def test_a_bad_public_key_is_wrong_usage(caching):
     caching("set", "a", "1")
     assert caching("audit", "verify", "--public-key", "xyz").code == 2
+
+
+@pytest.mark.parametrize("arguments", [("clear", "--yes"), ("clear", "--yes", "--tenant", "acme", "--namespace", "pages")])
+def test_the_log_says_who_cleared_what(caching, arguments):
+    caching("set", "a", "1")
+    assert caching(*arguments).code == 0
+    (record,) = (record for record in caching("audit", "tail", "--count", "99", "--json").data if record["action"] == "clear")
+    assert (record["cls"], record["actor_type"]) == ("ADMIN", "os-user")
+    assert record["actor"]
+    assert operator().id not in str(record)  # a keyed hash; the sealed part has it in clear
+    lines = [line.split("\t") for line in caching("audit", "tail", "--count", "99").out.splitlines()]
+    assert lines[0] == ["seq", "time", "class", "action", "outcome", "tenant", "namespace", "actor", "detail"]
+    (shown,) = (line for line in lines if line[3] == "clear")
+    assert shown[5:8] == [record["tenant"], record["namespace"], f"os-user:{record['actor'][:12]}"]
+
+
+def test_a_key_made_on_the_command_line_is_its_users(caching):
+    caching("set", "a", "1", "--tenant", "acme")
+    made = [record for record in caching("audit", "tail", "--json").data if (record["action"], record["tenant"]) == ("key_made", "acme")]
+    assert [record["actor_type"] for record in made] == ["os-user"]
+
+
+def test_who_is_at_the_command_line(monkeypatch):
+    me = operator()
+    assert (me.type, me.id) == ("os-user", f"{os.getuid()}:{pwd.getpwuid(os.getuid()).pw_name}")
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    assert operator().id == "4000000"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("get", "k"),
+        ("set", "k", "1"),
+        ("set", "k", "1", "--dry-run"),
+        ("delete", "k"),
+        ("inspect", "k"),
+        ("invalidate", "t"),
+        ("clear", "--yes"),
+        ("clear", "--dry-run"),
+        ("doctor",),
+    ],
+)
+@pytest.mark.parametrize("tenant", ["Not A Tenant", "unlisted"])
+def test_a_tenant_that_is_refused_is_written_down(caching, tmp_path, arguments, tenant):
+    (tmp_path / "a.json").write_text('{"tenants": ["acme"]}')
+    caching("set", "a", "1", "--config", "a.json", "--tenant", "acme")
+    refused = caching(*arguments, "--config", "a.json", "--tenant", tenant)
+    assert refused.code == (1 if arguments == ("doctor",) else 2)
+    rejected = [record for record in caching("audit", "tail", "--count", "99", "--json").data if record["cls"] == "AUTH"]
+    assert [(record["action"], record["outcome"], record["actor_type"]) for record in rejected] == [
+        ("tenant_rejected", "denied", "os-user")
+    ]
+    assert tenant not in str(rejected)

@@ -1,6 +1,10 @@
 import json
+import math
+import sqlite3
 
 import pytest
+
+from caching_core import SyncCacheManager
 
 
 def test_what_is_set_is_got_by_another_process(caching):
@@ -11,6 +15,7 @@ def test_what_is_set_is_got_by_another_process(caching):
 
 
 def test_a_miss_exits_1_and_says_so_on_stderr(caching):
+    caching("set", "something", "1")
     missed = caching("get", "nothing")
     assert (missed.code, missed.out) == (1, "")
     assert "miss: nothing" in missed.err
@@ -57,6 +62,50 @@ def test_a_dry_run_changes_nothing(caching):
     assert caching("get", "b").code == 1
 
 
+READING = [
+    ("get", "k"),
+    ("get", "k", "--json"),
+    ("inspect", "k"),
+    ("stats",),
+    ("set", "k", "1", "--dry-run"),
+    ("delete", "k", "--dry-run"),
+    ("invalidate", "t", "--dry-run"),
+    ("clear", "--dry-run"),
+]
+
+
+@pytest.mark.parametrize("arguments", READING)
+@pytest.mark.parametrize("is_made", [False, True], ids=["absent", "empty"])
+def test_what_only_looks_makes_no_cache(caching, tmp_path, arguments, is_made):
+    if is_made:
+        (tmp_path / "cache").mkdir(mode=0o700)
+    looked = caching(*arguments)
+    assert (looked.code, looked.out) == (1, "")
+    assert f"there is no cache in {tmp_path / 'cache'}" in looked.err
+    assert [path.name for path in tmp_path.rglob("*")] == (["cache"] if is_made else [])
+
+
+def test_no_command_makes_a_cache_that_is_read_only(caching, tmp_path):
+    (tmp_path / "a.json").write_text('{"read_only": true}')
+    for arguments in (("set", "k", "1"), ("delete", "k"), ("invalidate", "t"), ("clear", "--yes")):
+        refused = caching(*arguments, "--config", "a.json")
+        assert (refused.code, "there is no cache" in refused.err) == (1, True)
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("arguments", READING)
+def test_what_only_looks_makes_no_key(caching, tmp_path, arguments):
+    caching("set", "k", "1")
+    whose = () if arguments == ("stats",) else ("--tenant", "nobody-yet")
+    looked = caching(*arguments, *whose)
+    assert looked.code == (1 if arguments[0] == "get" else 0)
+    keystore = sqlite3.connect(tmp_path / "cache" / "keystore.db")
+    assert {name for (name,) in keystore.execute("SELECT name FROM keys")} == {"@fleet", "main"}
+    keystore.close()
+    if arguments[0] == "inspect":
+        assert "absent: tenant nobody-yet has no key" in looked.out
+
+
 def test_clear_asks_and_ends_one_namespace(caching):
     caching("set", "a", "1")
     caching("set", "a", "2", "--namespace", "pages")
@@ -69,9 +118,58 @@ def test_clear_asks_and_ends_one_namespace(caching):
     assert caching("get", "a", "--namespace", "pages").code == 0
 
 
+def test_a_disabled_cache_is_told_of_and_still_invalidates(caching, tmp_path):
+    off = {"CACHING_DISABLED": "1"}
+    caching("set", "a", "1", "--tag", "red")
+    caching("set", "b", "1")
+    for arguments in (("set", "b", "2"), ("set", "b", "2", "--dry-run")):
+        refused = caching(*arguments, env=off)
+        assert (refused.code, refused.out) == (1, "")
+        assert "disabled: nothing was changed" in refused.err
+    assert caching("set", "b", "2", "--json", env=off).data["set"] is False
+    assert caching("get", "b").out == "1\n"
+    assert caching("get", "b", env=off).code == 1
+    assert caching("delete", "b", env=off).out == "deleted b\n"
+    assert caching("invalidate", "red", env=off).code == 0
+    assert [caching("get", key).code for key in "ab"] == [1, 1]
+    (tmp_path / "file").write_text("in the way")
+    for arguments in (("delete", "b"), ("invalidate", "red"), ("clear", "--yes")):
+        unheard = caching(*arguments, "--directory", "file", env=off)
+        assert unheard.code == 1
+        assert "pending" in unheard.out
+
+
 def test_a_lifetime_ends(caching):
     assert caching("set", "a", "1", "--ttl", "0").code == 0
     assert caching("get", "a").code == 1
+
+
+def test_a_lifetime_of_none_is_for_ever(caching):
+    assert caching("set", "a", "1", "--ttl", "none").code == 0
+    assert caching("inspect", "a", "--json").data["ttl"] is None
+    assert caching("set", "a", "1", "--ttl", "50").code == 0
+    assert 0 < caching("inspect", "a", "--json").data["ttl"] <= 50
+
+
+def test_what_json_has_no_number_for_is_text_there(caching):
+    def refuse(name):
+        pytest.fail(f"{name} is no JSON")
+
+    cache = SyncCacheManager().start()
+    cache.tenant().set("k", {"list": [math.nan, math.inf, -math.inf, 1.5], "n": math.nan})
+    cache.close()
+    got = caching("get", "k", "--json")
+    assert json.loads(got.out, parse_constant=refuse)["value"] == {"list": ["nan", "inf", "-inf", 1.5], "n": "nan"}
+    assert json.loads(caching("get", "k").out, parse_constant=refuse)["n"] == "nan"
+
+
+@pytest.mark.parametrize("arguments", [("stats",), ("get", "k")])
+def test_a_fault_of_the_system_is_told_in_a_line(caching, arguments):
+    refused = caching(*arguments, "--directory", "x" * 5000, fresh=True)
+    assert refused.code == 1
+    assert refused.err.startswith("caching: ")
+    assert "File name too long" in refused.err
+    assert "Traceback" not in refused.err
 
 
 def test_inspect_explains_hits_and_misses(caching):
@@ -87,11 +185,34 @@ def test_inspect_explains_hits_and_misses(caching):
 
 def test_stats_shows_the_store(caching):
     caching("set", "a", "1")
-    caching("set", "b", "1")
+    caching("set", "b", "1", "--tenant", "acme")
     figures = caching("stats", "--json").data
-    assert figures["l2_entries"] == 2
-    assert figures["l2_bytes"] > 0
+    assert figures["l2_entries"] == figures["tenants_with_keys"] == 2
+    assert 0 < figures["l2_bytes"] <= figures["l2_stored_bytes"] <= figures["l2_max_bytes"]
+    assert (figures["l2_evicted"], figures["l2_expired"]) == (0, 0)
     assert "l2_entries: 2" in caching("stats").out
+
+
+def test_stats_shows_nothing_that_no_command_can_know(caching):
+    caching("set", "a", "1")
+    caching("get", "a")
+    shown = caching("stats", "--json").data
+    own = {
+        "hits",
+        "hits_l1",
+        "hits_l2",
+        "misses",
+        "hit_ratio",
+        "loads",
+        "sets",
+        "deletes",
+        "l1_entries",
+        "l1_bytes",
+        "l1_evicted",
+        "tenants",
+    }
+    assert not own & set(shown)
+    assert "metrics" in caching("stats", "--help").out
 
 
 @pytest.mark.parametrize(
@@ -101,7 +222,8 @@ def test_stats_shows_the_store(caching):
         (("frobnicate",), "No such command"),
         (("set", "a", "1", "--ttl", "-1"), "ttl must be from 0"),
         (("set", "a", "1", "--ttl", "nan"), "ttl must be from 0"),
-        (("set", "a", "1", "--ttl", "soon"), "as a number"),
+        (("set", "a", "1", "--ttl", "inf"), "ttl must be from 0"),
+        (("set", "a", "1", "--ttl", "soon"), "takes a number of seconds, or none"),
         (("set", "a", "{", "--json-value"), "VALUE is no JSON"),
         (("set", "a", "1", "--tag", "@all"), "tag may not start with '@'"),
         (("get", "k" * 5000), "key"),

@@ -1,7 +1,14 @@
 import lzma
+import os
 import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
 
 REQUESTS = 3000
 
@@ -55,6 +62,26 @@ def test_plain_progress_goes_to_stderr(caching, trace):
     assert "requests: 2,000" in done.out
     assert "100 %  2,000 requests" in done.err
     assert "\x1b" not in done.out + done.err
+
+
+def test_a_replay_that_is_told_to_stop_leaves_nothing(caching, tmp_path):
+    place, requests = tmp_path / "place", tmp_path / "endless.keys"
+    place.mkdir()
+    os.mkfifo(requests)
+    command = [sys.executable, "-m", "caching_core.cli", "replay", str(requests), "--limit", "10000"]
+    environ = {**os.environ, "TMPDIR": str(place), "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as replay:
+        try:
+            with requests.open("w") as writer:
+                writer.write("".join(f"{number}\n" for number in range(3000)))
+                writer.flush()
+                assert "requests" in replay.stderr.readline()  # and now it waits for more
+                assert len(list(place.iterdir())) == 1
+                replay.terminate()
+                assert replay.wait(timeout=60) == 128 + signal.SIGTERM
+        finally:
+            replay.kill()
+    assert list(place.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """explain agrees with get, and says where, how and why."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from caching_core import CacheLevel, SyncCacheManager
+from caching_core.serializers import BaseSerializer
 
 
 @pytest.fixture
@@ -37,6 +40,59 @@ def test_a_slot_whose_row_is_gone_is_a_hit_as_get_says(cache):
     found = cache.explain("k")
     assert (found.hit, found.level) == (True, CacheLevel.L1)
     assert "no row" in " ".join(found.notes)
+
+
+class Text(BaseSerializer):
+    def __init__(self, fault=None):
+        self.fault = fault
+
+    def serialize(self, obj):
+        return str(obj).encode()
+
+    def deserialize(self, data):
+        if self.fault is not None:
+            raise self.fault
+        return data.decode()
+
+
+@dataclass
+class Point:
+    x: int
+
+
+@pytest.mark.parametrize("l1", [True, False])
+def test_a_value_that_is_not_known_here_is_a_miss_with_its_reason(tmp_path, l1):
+    with SyncCacheManager({"directory": tmp_path / "cache"}) as writer:
+        writer.register_serializer("text", Text())
+        writer.register_class(Point)
+        cache = writer.tenant("acme")
+        cache.set("own", "value", serializer="text")
+        cache.set("class", Point(1))
+        assert (cache.explain("own").hit, cache.explain("own").serializer, cache.explain("class").hit) == (True, "text", True)
+        assert (cache.get("own"), cache.get("class")) == ("value", Point(1))
+    with SyncCacheManager({"directory": tmp_path / "cache", "l1_enabled": l1}) as reader:
+        cache = reader.tenant("acme")
+        for key, word in (("own", "register_serializer"), ("class", "register_class")):
+            found = cache.explain(key)
+            assert (found.hit, found.level, found.reason.partition(":")[0]) == (False, None, "refused")
+            assert word in found.reason
+            assert cache.get(key) is None
+        reader.register_serializer("text", Text(ValueError("broken")))
+        assert "does not make a value" in cache.explain("own").reason
+        assert cache.get("own") is None
+
+
+def test_a_slot_whose_row_is_refused_is_a_hit_as_get_says(tmp_path):
+    with SyncCacheManager({"directory": tmp_path / "cache"}) as manager:
+        manager.register_serializer("text", Text())
+        cache = manager.tenant("acme")
+        cache.set("k", "value", serializer="text")
+        assert cache.get("k") == "value"
+        manager.register_serializer("text", Text(ValueError("broken")))
+        found = cache.explain("k")
+        assert (found.hit, found.level) == (True, CacheLevel.L1)
+        assert "refused: value" in " ".join(found.notes)
+        assert cache.get("k") == "value"
 
 
 @pytest.mark.parametrize(

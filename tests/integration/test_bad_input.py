@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from caching_core import TenantAwareCacheManager, use_tenant
+from caching_core import CacheLevel, SyncCacheManager, TenantAwareCacheManager, use_tenant
 from caching_core.errors import (
     CacheError,
     ConfigInvalid,
@@ -85,6 +85,19 @@ async def test_a_bad_key(world, manager_of_world, verb):
             await unchanged(manager_of_world, with_key(verb, key), KeyInvalid, "key", word)
 
 
+@pytest.mark.parametrize("verb", ["get_many", "delete_many"])
+async def test_what_is_no_list_of_keys(world, manager_of_world, verb):
+    for keys in ("before", b"before", bytearray(b"before"), None, 5, True, object()):
+        call = lambda cache, keys=keys: getattr(cache, verb)(keys)  # noqa: E731 -- as below
+        await unchanged(manager_of_world, call, KeyInvalid, "list of str", type(keys).__name__, '["…"]')
+
+
+async def test_what_is_no_mapping_of_values(world, manager_of_world):
+    for values in ([("a", 1)], "before", None, 5, {"a"}):
+        call = lambda cache, values=values: cache.set_many(values)  # noqa: E731 -- as below
+        await unchanged(manager_of_world, call, ValueNotKept, "mapping", type(values).__name__)
+
+
 def with_ttl(verb, ttl):
     return {
         "set": lambda cache: cache.set("before", 1, ttl=ttl),
@@ -104,7 +117,7 @@ async def test_a_bad_lifetime(world, manager_of_world, verb):
 
 async def test_a_bad_stale_period(world, manager_of_world):
     for stale in (-1, math.nan, "5"):
-        await unchanged(manager_of_world, lambda cache, stale=stale: cache.set("k", 1, stale_ttl=stale), TTLInvalid)
+        await unchanged(manager_of_world, lambda cache, stale=stale: cache.set("k", 1, stale_ttl=stale), TTLInvalid, "stale_ttl")
 
 
 class Local:
@@ -154,6 +167,98 @@ async def test_a_bad_option(world, manager_of_world):
     await unchanged(manager_of_world, lambda cache: cache.set("before", 1, serializer="nobody's"), CacheError, "nobody's")
     with pytest.raises(TypeError):
         await manager_of_world.tenant("acme").set("before", 1, tll=5)
+
+
+@pytest.mark.parametrize("option", ["serializer", "strategy", "security_level", "data_type"])
+async def test_an_option_that_is_no_name(world, manager_of_world, option):
+    for given in ({"a": 1}, [1], [], 0, b"high", object()):
+        call = lambda cache, given=given: cache.set("before", 1, **{option: given})  # noqa: E731 -- as below
+        await unchanged(manager_of_world, call, ConfigInvalid, option, type(given).__name__)
+        load = lambda cache, given=given: cache.get_or_set("new", lambda: pytest.fail("loaded"), **{option: given})  # noqa: E731 -- as above
+        await unchanged(manager_of_world, load, ConfigInvalid, option, type(given).__name__)
+
+
+BAD_OPTIONS = [
+    ({"ttl": -1}, TTLInvalid),
+    ({"ttl": True}, TTLInvalid),
+    ({"ttl": [1]}, TTLInvalid),
+    ({"stale_ttl": -1}, TTLInvalid),
+    ({"tags": "t"}, KeyInvalid),
+    ({"tags": ["@own"]}, KeyInvalid),
+    ({"tags": [["t"]]}, KeyInvalid),
+    ({"tags": ("t",) * 2 + tuple(map(str, range(40)))}, KeyInvalid),
+    ({"tll": 1}, TypeError),
+    ({"security_level": "top"}, ConfigInvalid),
+    ({"security_level": []}, ConfigInvalid),
+    ({"serializer": "nobody's"}, ConfigInvalid),
+    ({"strategy": "nobody's"}, ConfigInvalid),
+    ({"context": 5}, ConfigInvalid),
+    ({"context": {}, "ttl": -1}, TTLInvalid),
+]
+
+
+@pytest.mark.parametrize("settings", [{}, {"l1_enabled": False}, {"cache_levels": 1}], ids=["both", "disk alone", "memory alone"])
+async def test_bad_options_do_not_wait_for_a_miss(world, open_cache, settings):
+    cache = open_cache(**settings).tenant("acme")
+    await cache.set("k", "there")
+    good = ({}, {"ttl": 1}, {"ttl": 1, "tags": iter(["t"])}, {"ttl": 1, "tags": ["t"], "stale_ttl": 2.5}, {"context": {"a": [1]}})
+    for options in good:
+        assert await cache.get_or_set("k", lambda: pytest.fail("loaded"), **options) == "there"
+    for options, error in BAD_OPTIONS:
+        for _ in range(2):  # what was refused once is not known
+            with pytest.raises(error):
+                await cache.get_or_set("k", lambda: pytest.fail("loaded"), **options)
+    assert await cache.get("k") == "there"
+
+
+async def test_tags_of_an_iterator_reach_the_load(world, manager_of_world):
+    cache = manager_of_world.tenant("acme")
+    assert await cache.get_or_set("k", lambda: 1, tags=iter(["t"])) == 1
+    assert await cache.invalidate_tags("t")
+    assert await cache.get("k") is None
+
+
+async def test_what_passed_is_remembered_within_bounds(world, manager_of_world):
+    cache = manager_of_world.tenant("acme")
+    await cache.set("k", "there")
+    for number in range(1, 1000):
+        assert await cache.get_or_set("k", lambda: pytest.fail("loaded"), ttl=number, tags=[f"t{number}"]) == "there"
+    state = cache._engine.state if world == "loop" else cache._below._engine.state
+    assert 0 < len(state.known_options) <= 256
+
+
+async def test_a_loader_that_is_no_function_is_refused_before_anything_is_leased(world, manager_of_world):
+    for loader in (5, "text", None, [1]):
+        call = lambda cache, loader=loader: cache.get_or_set("new", loader)  # noqa: E731 -- as below
+        await unchanged(manager_of_world, call, ConfigInvalid, "loader", type(loader).__name__)
+    cache = manager_of_world.tenant("acme")
+    assert await cache.get_or_set("new", lambda: 1) == 1
+
+
+async def test_an_empty_name_is_not_taken_for_none(world, manager_of_world):
+    for option in ("serializer", "strategy", "security_level"):
+        await unchanged(manager_of_world, lambda cache, option=option: cache.set("before", 1, **{option: ""}), ConfigInvalid, "''")
+
+
+async def test_a_context_that_is_no_mapping(world, manager_of_world):
+    for given in ([1], "text", 5, None):
+        call = lambda cache, given=given: cache.set("before", 1, context=given)  # noqa: E731 -- as below
+        await unchanged(manager_of_world, call, ConfigInvalid, "context", type(given).__name__)
+
+
+def test_what_cannot_be_registered(directory):
+    with SyncCacheManager({"directory": str(directory)}) as manager:
+        for register, word in (
+            (lambda: manager.register_class(5), "int"),
+            (lambda: manager.register_class(Local()), "Local"),
+            (lambda: manager.register_class(CacheLevel, name=5), "int"),
+            (lambda: manager.register_serializer(5, object()), "int"),
+            (lambda: manager.register_serializer("mine", object()), "object"),
+            (lambda: manager.register_strategy([1], object()), "list"),
+            (lambda: manager.register_strategy("mine", object()), "should_cache"),
+        ):
+            with pytest.raises(ConfigInvalid, match=word):
+                register()
 
 
 async def test_a_bad_step_of_a_counter(world, manager_of_world):

@@ -213,5 +213,5 @@ def test_strict_raises(manager, rows):
     acme = manager(strict=True, l1_enabled=False).tenant("acme")
     acme.set("k", "value")
     rows("UPDATE entries SET frame = CAST(substr(frame, 1, length(frame) - 1) || x'00' AS BLOB)")
-    with pytest.raises(EntryCorrupt, match="failed authentication"):
+    with pytest.raises(EntryCorrupt, match="a key of length 1 of tenant acme failed authentication"):
         acme.get("k")

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from caching_core import CacheLevel
-from caching_core.errors import NotSupported, ValueNotKept
+from caching_core.errors import KeyInvalid, NotSupported, ValueNotKept
 
 LEVELS = [{}, {"l1_enabled": False}, {"cache_levels": 1}, {"security_enabled": False}]
 
@@ -126,8 +126,9 @@ async def test_counters(world, cache):
 
 async def test_a_counter_needs_an_integer(world, cache):
     await cache.set("text", "5")
-    with pytest.raises(ValueNotKept, match="incr and decr need an int"):
+    with pytest.raises(ValueNotKept, match="incr and decr need an int") as caught:
         await cache.incr("text")
+    assert "'text'" not in str(caught.value)
     assert await cache.get("text") == "5"
 
 
@@ -143,6 +144,18 @@ async def test_tags(world, cache):
     assert await cache.get("a") == 11
     await cache.invalidate_tags("round", "red")
     assert await cache.get_many(list("abcde")) == {"d": 4}
+
+
+async def test_one_call_invalidates_more_tags_than_an_entry_has(world, cache):
+    tags = [f"tag-{number}" for number in range(1000)]
+    await cache.set_many({"first": 1}, tags=tags[:1])
+    await cache.set_many({"last": 2}, tags=tags[-1:])
+    await cache.set("other", 3, tags=["tag-1000"])
+    assert (await cache.invalidate_tags(*tags)).count == 1000
+    assert await cache.get_many(["first", "last", "other"]) == {"other": 3}
+    with pytest.raises(KeyInvalid, match="at most 1000 tags"):
+        await cache.invalidate_tags(*tags, "tag-1000")
+    assert await cache.get("other") == 3
 
 
 async def test_tags_survive_changes_in_place(world, cache):
@@ -245,35 +258,6 @@ async def test_high_security_stays_out_of_memory(world, open_cache):
     assert "out of memory" in (await cache.explain("k")).reason
 
 
-async def test_disabled_is_a_miss_and_a_no_op(world, open_cache, monkeypatch, directory):
-    monkeypatch.setenv("CACHING_DISABLED", "1")
-    cache = open_cache().tenant("acme")
-    assert await cache.set("k", 1) in (True, False)
-    assert await cache.get("k", "default") == "default"
-    assert await cache.get_many(["k"]) == {}
-    loads = []
-    assert await cache.get_or_set("k", lambda: loads.append(1) or 7) == 7
-    assert await cache.get_or_set("k", lambda: loads.append(1) or 8) == 8
-    assert len(loads) == 2
-    assert not await cache.delete("k")
-    assert not await cache.delete_many(["k"])
-    assert not await cache.invalidate_tags("t")
-    assert not await cache.clear()
-    assert await cache.set_many({"k": 1}) in ([], ["k"])
-    assert await cache.touch("k", 5) is False
-    assert await cache.persist("k") is False
-    assert await cache.ttl("k") is None
-    assert await cache.add("k", 1) in (True, False)
-    assert "disabled" in (await cache.explain("k")).reason
-    assert not list(directory.glob("cache-*.db"))
-
-
-async def test_a_counter_of_a_disabled_cache_breaks_nothing(world, open_cache, monkeypatch):
-    monkeypatch.setenv("CACHING_DISABLED", "1")
-    cache = open_cache().tenant("acme")
-    assert await cache.incr("n") in (None, 0, 1)
-
-
 async def test_read_only(world, open_cache):
     await open_cache().tenant("acme").set("k", 1)
     cache = open_cache(read_only=True).tenant("acme")
@@ -282,6 +266,21 @@ async def test_read_only(world, open_cache):
         with pytest.raises(NotSupported, match="read_only"):
             await call
     assert await cache.get("k") == 1
+
+
+@pytest.mark.parametrize("strict", [False, True])
+async def test_a_cache_that_only_reads_makes_no_key_for_a_tenant_and_misses(world, open_cache, strict):
+    await open_cache().tenant("acme").set("k", 1)
+    reader = open_cache(read_only=True, strict=strict)
+    cache = reader.tenant("new")
+    assert await cache.get("k", "default") == "default"
+    assert await cache.get_many(["k"]) == {}
+    assert await cache.ttl("k") is None
+    assert await cache.get_or_set("k", lambda: 2) == 2
+    assert "has no key" in (await cache.explain("k")).reason
+    assert (await reader.stats()).unavailable == 0
+    await open_cache().tenant("new").set("k", 3)
+    assert await cache.get("k") == 3
 
 
 async def test_both_worlds_share_one_memory(manager, directory):

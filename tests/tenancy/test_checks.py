@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 
 from caching_core.config import MAX_TTL
 from caching_core.errors import KeyInvalid, TenantUnknown, TTLInvalid
-from caching_core.tenancy import MAX_KEY, check_key, check_namespace, check_tag, check_tags, check_tenant, check_ttl
+from caching_core.tenancy import (
+    MAX_INVALIDATED,
+    MAX_KEY,
+    check_key,
+    check_keys,
+    check_namespace,
+    check_stale_ttl,
+    check_tag,
+    check_tags,
+    check_tenant,
+    check_ttl,
+)
 
 
 class Word(str):
@@ -88,6 +99,19 @@ def test_a_key_of_any_characters_stays_as_it_is(key):
     assert check_key(key) == key
 
 
+@pytest.mark.parametrize("keys", ["user:1", b"user:1", bytearray(b"k"), None, 5, True, object()])
+def test_what_is_no_list_of_keys_is_refused(keys):
+    with pytest.raises(KeyInvalid, match=f"list of str, got {type(keys).__name__}"):
+        check_keys(keys)
+
+
+def test_keys_come_once_each_in_their_order():
+    assert check_keys(iter(["b", "a", "b"])) == ["b", "a"]
+    assert check_keys({"b": 1, "a": 2}) == ["b", "a"]
+    assert check_keys(()) == []
+    assert check_keys(["a", ["b"]]) == ["a", ["b"]]  # check_key refuses the second
+
+
 @pytest.mark.parametrize("value", [b"k", 5, None, ("a",), bytearray(b"k"), 1.5])
 @pytest.mark.parametrize("check", [check_key, check_namespace, check_tag])
 def test_what_is_no_text_is_refused_with_its_type(check, value):
@@ -100,7 +124,7 @@ def test_lengths_are_bounded_and_named(check, limit):
     assert check("x" * limit) == "x" * limit
     with pytest.raises(KeyInvalid, match=f"1 to {limit} characters, got {limit + 1}"):
         check("x" * (limit + 1))
-    with pytest.raises(KeyInvalid, match="got 0"):
+    with pytest.raises(KeyInvalid, match="got 0; an empty one names nothing"):
         check("")
 
 
@@ -146,6 +170,13 @@ def test_too_many_or_wrong_tags_are_refused():
         check_tags(["a", 1])
 
 
+def test_an_invalidation_may_name_more_tags_than_an_entry_has():
+    many = [str(number) for number in range(MAX_INVALIDATED)]
+    assert check_tags(many, limit=MAX_INVALIDATED) == tuple(many)
+    with pytest.raises(KeyInvalid, match="one call takes at most 1000 tags, got 1001"):
+        check_tags([*many, "one more"], limit=MAX_INVALIDATED)
+
+
 @pytest.mark.parametrize(("ttl", "expected"), [(None, None), (0, 0.0), (0.0, 0.0), (1, 1.0), (0.01, 0.01), (MAX_TTL, MAX_TTL)])
 def test_a_lifetime_that_can_be_kept_passes(ttl, expected):
     assert check_ttl(ttl) == expected
@@ -168,6 +199,18 @@ def test_a_number_too_long_to_print_is_refused_as_well():
 def test_a_lifetime_that_is_no_number_is_refused_with_its_type(ttl):
     with pytest.raises(TTLInvalid, match=f"got {type(ttl).__name__}"):
         check_ttl(ttl)
+
+
+def test_infinity_is_shown_as_what_it_is():
+    with pytest.raises(TTLInvalid, match=r"a ttl .* got inf; None is for ever"):
+        check_ttl(float("inf"))
+
+
+def test_a_stale_period_is_refused_under_its_own_name():
+    assert (check_stale_ttl(None), check_stale_ttl(0), check_stale_ttl(5)) == (0.0, 0.0, 5.0)
+    for stale, word in ((-1, "got -1; None is none"), ("5", "got str"), (float("inf"), "got inf")):
+        with pytest.raises(TTLInvalid, match=f"^a stale_ttl must be .*{word}"):
+            check_stale_ttl(stale)
 
 
 @given(st.text(max_size=70))

@@ -1,4 +1,4 @@
-"""The contract of a store, as tests: every authoritative tier passes them, ours and yours."""
+"""The contract of an authoritative tier, as tests: every store passes them, ours and yours."""
 
 from pathlib import Path
 
@@ -6,34 +6,18 @@ import pytest
 
 from caching_core.errors import TierUnavailable
 from caching_core.testing._clock import ManualClock
+from caching_core.testing._frames import FRESH, NAME, OTHER, STALE, THEIRS, TOKEN, YEAR, a_frame, nonce_of
 from caching_core.testing._stage import Stage, World, driven
+from caching_core.testing._write_contract import WriteContract
 from caching_core.tiers._protocol import UNKNOWN, BumpNamespace, BumpTags, Delete, Expect, MarkStale, NewEpoch, Put, Store
 
-NAME = "cc:{acme:default:user:1}:v"
-OTHER = "cc:{acme:default:user:2}:v"
-TOKEN = b"t" * 16
-THEIRS = b"u" * 16
-FRESH = b"\x00"
-STALE = b"\x01"
-YEAR = 365 * 86400.0
 
-
-def a_frame(nonce: int = 1, body: bytes = b"body") -> bytes:
-    """Return bytes with the shape of a frame: its nonce stands at 56 to 80."""
-    return b"\xcc\xe1" + bytes(54) + nonce_of(nonce) + body
-
-
-def nonce_of(number: int) -> bytes:
-    """Return the nonce that ``a_frame(number)`` bears."""
-    return number.to_bytes(24, "big")
-
-
-class StoreContract:
+class TierContract(WriteContract):
     """What every store does; derive from it in a test module and say how yours is opened.
 
     ::
 
-        class TestMyStore(StoreContract):
+        class TestMyStore(TierContract):
             def open_store(self, world, clock, directory):
                 return MyStore(directory, runtime=..., now_ms=clock.now_ms)
 
