@@ -223,6 +223,7 @@ async def test_a_bad_namespace(world, manager_of_world):
         ({"default_ttl": -1}, ["default_ttl"]),
         ({"default_ttl": math.nan}, ["default_ttl"]),
         ({"cache_levels": 4}, ["cache_levels"]),
+        ({"disk_max_bytes": 1}, ["disk_max_bytes", "at least 1048576"]),
         ({"tenants": ["Not In Form"]}, ["tenants"]),
         ({"compression_algorithm": "zip"}, ["compression_algorithm", "zstd"]),
         ({"l1_max_size": "many"}, ["l1_max_size"]),
