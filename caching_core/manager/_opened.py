@@ -7,7 +7,7 @@ from caching_core.assembly import Instance, acquire, release
 from caching_core.codec import BaseSerializer
 from caching_core.config import CacheConfig
 from caching_core.engine import BoundHandle, CustomStrategy
-from caching_core.errors import CacheError
+from caching_core.errors import CacheError, ConfigInvalid
 from caching_core.events import TenantRejected
 from caching_core.manager._closed import close_handle
 from caching_core.runtime import Mutex, after_fork_in_child
@@ -27,6 +27,11 @@ class OpenedManager(Generic[H]):
 
     def __init__(self, config: Mapping[str, object] | CacheConfig | None = None) -> None:
         self._config = CacheConfig.build(config)
+        if self.requires_tenant and not self._config.tenancy.isolation:
+            raise ConfigInvalid(
+                f"tenant_isolation is false, which puts every call in one tenant, while {type(self).__name__} refuses calls "
+                "that name none; leave tenant_isolation out, or take the manager that is not tenant aware"
+            )
         self._policy = TenantPolicy(self._config)
         if self.requires_tenant:
             self._policy.require_tenant()
