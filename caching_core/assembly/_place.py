@@ -50,7 +50,7 @@ def open_place(config: CacheConfig, hooks: Hooks, *, environ: Mapping[str, str],
     try:
         own_directory(directory)
         # Also without security: the audit log seals names with the fleet's secret, and cells are keyed with it.
-        provider = key_provider(config, directory, environ=environ)
+        provider = key_provider(config, directory, keystore, environ=environ)
         ring, secret = key_ring(keystore, provider, on_made=lambda tenant, key_id: hooks.emit(KeyMade(tenant, key_id)))
         stamps = Stamps(directory, secret=secret, on_replaced=on_replaced)
     except BaseException as error:
