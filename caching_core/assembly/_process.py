@@ -33,14 +33,24 @@ class _Registry:
         with self._mutex:
             shared = self._shared.get(name)
             if shared is None:
-                shared = self._shared[name] = _Shared(Instance(config))
+                shared = self._shared[name] = _Shared(Instance(config, renew=self.renew))
             shared.users += 1
             if keep is not None:
                 keep(shared.instance)
         return shared.instance
 
+    def renew(self, lost: Instance) -> None:
+        with self._mutex:
+            shared = next((shared for shared in self._shared.values() if shared.instance is lost), None)
+            if shared is None:
+                return  # closed, or renewed by another thread
+            shared.instance = Instance(lost.config, renew=self.renew, after=lost)
+            lost.hand_over(shared.instance)
+        lost.close()
+
     def release(self, instance: Instance) -> None:
         with self._mutex:
+            instance = newest(instance)
             for name, shared in list(self._shared.items()):
                 if shared.instance is instance:
                     shared.users -= 1
@@ -74,6 +84,13 @@ class _Registry:
             self._shared.clear()
         for instance in instances:
             instance.close()
+
+
+def newest(instance: Instance) -> Instance:
+    """Return what took the place of an instance, or itself."""
+    while instance.successor is not None:
+        instance = instance.successor
+    return instance
 
 
 _registry = _Registry()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
-from caching_core.assembly import Instance, acquire, release
+from caching_core.assembly import Instance, acquire, newest, release
 from caching_core.codec import BaseSerializer
 from caching_core.config import CacheConfig
 from caching_core.engine import BoundHandle, CustomStrategy
@@ -112,11 +112,11 @@ class OpenedManager(Generic[H]):
 
     def _opened(self) -> Instance:
         instance = self._instance
-        if instance is None:
+        if instance is None or instance.successor is not None:
             with self._mutex:
                 if self._is_closed:
                     raise CacheError("this cache manager is closed; make a new one, or call start() again")
-                instance = self._instance or acquire(self._config, self._keep)
+                instance = self._instance = newest(self._instance or acquire(self._config, self._keep))
         return instance
 
     def _keep(self, instance: Instance) -> None:
