@@ -7,18 +7,18 @@ from typing import Final
 
 from caching_core.assembly._gate import LogGate, listen
 from caching_core.assembly._keys import bury_destroyed
-from caching_core.assembly._late_store import LateStore
+from caching_core.assembly._late_store import LateStore, store_that_is_away
 from caching_core.assembly._note import note
 from caching_core.assembly._place import Place, is_full, open_place
 from caching_core.assembly._unbuilt import refuse_what_is_not_built, without_effect
 from caching_core.audit import AuditLog
 from caching_core.codec import Codec
-from caching_core.coherence import TableForeign
+from caching_core.coherence import Stamps, TableForeign
 from caching_core.config import CacheConfig, PolicyBook, fingerprint
 from caching_core.crypto import FLEET, derive
 from caching_core.engine import Counts, EngineOptions, EngineState, MultiLevelCache, OpenGate
 from caching_core.errors import AuditUnavailable, CacheError, ConfigInvalid, NotSupported, TierUnavailable
-from caching_core.events import ConfigNote, Hooks, Started, Stopped, TierLost, UpkeepFailed
+from caching_core.events import ConfigNote, Hooks, Started, Stopped, TierLost, TierOpened, UpkeepFailed
 from caching_core.insight import CacheStats
 from caching_core.runtime import BlockingRuntime, LoopRuntime, PeriodicWorker, Runtime, run_sync
 from caching_core.tiers import Store
@@ -36,7 +36,8 @@ class Instance:
 
     **Lost.** Where others began the directory anew under keys that this process does not have, nothing that it holds may be
     trusted: reads miss, and what must not be lost raises TierUnavailable, until ``renew`` has put another instance in its
-    place, which is tried at each turn of the upkeep. Handles then go on with that one, ``successor``.
+    place, which is tried at each turn of the upkeep. Handles then go on with that one, ``successor``. One that was made
+    ``away``, because a cache could not be opened, is lost from the start and in the same way.
     """
 
     def __init__(
@@ -46,8 +47,9 @@ class Instance:
         environ: Mapping[str, str] | None = None,
         renew: Callable[["Instance"], None] | None = None,
         after: "Instance | None" = None,
+        away: CacheError | None = None,
     ) -> None:
-        """Open it, ``after`` one that is lost: what was registered there is taken over.
+        """Open it, ``after`` one that is lost: what was registered there is taken over. With ``away`` open nothing.
 
         Raises ConfigInvalid, KeyUnavailable, TierUnavailable; a call after these tries again.
         A directory that this user cannot have at all means memory only, said once.
@@ -58,38 +60,37 @@ class Instance:
         self.hooks.subscribe(note)
         self.successor: Instance | None = None
         self._renew = renew
-        self._lost: str | None = None
-        self._told: str | None = None  # why it could not be renewed, as last said
+        self._lost = self._told = None if away is None else str(away)  # why, and why not renewed, as last said
         self._is_closed = False
         self._upkeep: PeriodicWorker | None = None
         with ExitStack() as opened:
-            place = self._open_place(os.environ if environ is None else environ, replaces=after is None)
+            place = self._open_place(os.environ if environ is None else environ, after)
             opened.callback(place.close)
             self.directory, self.stamps, self.ring = place.directory, place.stamps, place.ring
             self.audit = self._open_audit(place, opened)
-            self.memory = _memory(config)
+            self.memory = _memory(config) if self._lost is None else None
             self.state = self._make_state(after)
             self.blocking_runtime, self.loop_runtime = BlockingRuntime(), LoopRuntime()
             self.blocking = self._engine(self.blocking_runtime, opened)
             self.loop = self._engine(self.loop_runtime, opened)
             opened.callback(self.loop_runtime.close)
             opened.callback(self.blocking_runtime.close)
-            if self.directory is not None:
+            if self.directory is not None or self._lost is not None:
                 self._upkeep = PeriodicWorker(UPKEEP_SECONDS, self._keep_up, name="caching-upkeep")
                 opened.callback(self._upkeep.stop)
             self._opened = opened.pop_all()
-        if after is None:
-            self._say_what_is_idle()
-        self.hooks.emit(Started(fingerprint(config)))
+        self._say_that_it_is_open(after)
 
     # -- making --------------------------------------------------------------------------------
 
-    def _open_place(self, environ: Mapping[str, str], *, replaces: bool) -> Place:
+    def _open_place(self, environ: Mapping[str, str], after: "Instance | None") -> Place:
+        if self._lost is not None:
+            return Place(Stamps(None, secret=b"", abandoned=self._lost))
         return open_place(
             self.config,
             self.hooks,
             environ=environ,
-            replaces=replaces,
+            replaces=after is None or after.directory is None,  # who had it open before must not take it from its successors
             on_replaced=self._drop_all,
             on_given_up=self._look_at_once,
         )
@@ -131,6 +132,8 @@ class Instance:
         return MultiLevelCache(self.state, store, runtime)
 
     def _store(self, runtime: Runtime) -> Store | None:
+        if self._lost is not None:
+            return store_that_is_away(self._lost, self.stamps)
         directory = self.directory
         if directory is None:
             return None
@@ -153,6 +156,16 @@ class Instance:
                 raise
             # Stamps stand there, so others may share this directory now or later: they have to be obeyed.
             return LateStore(make, stamps=self.stamps, on_event=self.hooks.emit, error=error)
+
+    def _say_that_it_is_open(self, after: "Instance | None") -> None:
+        if self._lost is not None:
+            self.hooks.emit(TierLost("disk", f"{self._lost}; trying again"))
+            return
+        if after is None or after.directory is None:
+            self._say_what_is_idle()
+        self.hooks.emit(Started(fingerprint(self.config)))
+        if after is not None:
+            self.hooks.emit(TierOpened("disk"))
 
     def _say_what_is_idle(self) -> None:
         notes = (without_effect(self.config), "" if self.memory is None else self.memory.policy_note)

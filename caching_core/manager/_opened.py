@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
-from caching_core.assembly import Instance, acquire, newest, release
+from caching_core.assembly import Instance, acquire, newest, release, renew
 from caching_core.codec import BaseSerializer
 from caching_core.config import CacheConfig
 from caching_core.engine import BoundHandle, CustomStrategy
@@ -18,6 +18,9 @@ H = TypeVar("H", bound=BoundHandle)
 
 class OpenedManager(Generic[H]):
     """The common part of CacheManager and SyncCacheManager, whose handles are ``H``: all of it synchronous and thread-safe.
+
+    Opened by a first use that meets a fault which may pass (keys or store cannot be had), it is open all the same: reads
+    miss, loaders run, what must not be lost raises TierUnavailable, and it is tried again once a second. ``strict`` raises.
 
     Closing it closes its handles, for good: every verb of one that is kept raises CacheError, also when the manager is
     started again; ``tenant`` then gives new ones. Managers of equal settings and their handles go on.
@@ -110,13 +113,15 @@ class OpenedManager(Generic[H]):
         audit = self._opened().audit
         return True if audit is None else audit.flush(timeout)
 
-    def _opened(self) -> Instance:
+    def _opened(self, *, is_patient: bool = True) -> Instance:
         instance = self._instance
         if instance is None or instance.successor is not None:
             with self._mutex:
                 if self._is_closed:
                     raise CacheError("this cache manager is closed; make a new one, or call start() again")
-                instance = self._instance = newest(self._instance or acquire(self._config, self._keep))
+                instance = self._instance = newest(
+                    self._instance or acquire(self._config, self._keep, is_patient=is_patient and not self._config.strict)
+                )
         return instance
 
     def _keep(self, instance: Instance) -> None:
@@ -125,7 +130,9 @@ class OpenedManager(Generic[H]):
     def _reopen(self) -> None:
         with self._mutex:
             self._is_closed = False
-        self._opened()
+        instance = self._opened(is_patient=False)
+        if instance.is_lost:  # opened by an earlier use, or by another manager
+            renew(instance)
 
     def _close(self) -> None:
         with self._mutex:

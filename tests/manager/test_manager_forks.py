@@ -58,10 +58,10 @@ def test_a_child_forked_during_the_first_use_opens_the_cache_itself(directory, m
     opening, go_on = threading.Event(), threading.Event()
     acquire = _opened.acquire
 
-    def slowly(config, keep):
+    def slowly(config, keep, **given):
         opening.set()
         assert go_on.wait(60)
-        return acquire(config, keep)
+        return acquire(config, keep, **given)
 
     monkeypatch.setattr(_opened, "acquire", slowly)
     manager = SyncCacheManager({"directory": directory})
