@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from caching_core.engine import Explanation, MultiLevelCache
     from caching_core.insight import CacheStats
     from caching_core.manager import CacheManager, TenantAwareCacheManager, TenantCache
-    from caching_core.sync import SyncCacheManager, SyncTenantCache
+    from caching_core.sync import SyncCacheManager, SyncTenantAwareCacheManager, SyncTenantCache
     from caching_core.tenancy import Actor, carry_tenant, current_tenant, use_actor, use_tenant
     from caching_core.types import MISSING, CacheLevel, CompressionAlgorithm, Invalidated
 
@@ -28,6 +28,7 @@ __all__ = [
     "Invalidated",
     "MultiLevelCache",
     "SyncCacheManager",
+    "SyncTenantAwareCacheManager",
     "SyncTenantCache",
     "TenantAwareCacheManager",
     "TenantCache",
@@ -42,7 +43,7 @@ _HOMES = {
     "engine": ("Explanation", "MultiLevelCache"),
     "insight": ("CacheStats",),
     "manager": ("CacheManager", "TenantAwareCacheManager", "TenantCache"),
-    "sync": ("SyncCacheManager", "SyncTenantCache"),
+    "sync": ("SyncCacheManager", "SyncTenantAwareCacheManager", "SyncTenantCache"),
     "tenancy": ("Actor", "carry_tenant", "current_tenant", "use_actor", "use_tenant"),
     "types": ("MISSING", "CacheLevel", "CompressionAlgorithm", "Invalidated"),
 }

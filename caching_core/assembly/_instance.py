@@ -1,23 +1,24 @@
 """One opened cache of this process: everything that equal configurations share, wired from its parts."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Final
 
 from caching_core.assembly._gate import LogGate, listen
 from caching_core.assembly._keys import bury_destroyed
-from caching_core.assembly._late_store import LateStore
+from caching_core.assembly._late_store import LateStore, store_that_is_away
 from caching_core.assembly._note import note
 from caching_core.assembly._place import Place, is_full, open_place
 from caching_core.assembly._unbuilt import refuse_what_is_not_built, without_effect
 from caching_core.audit import AuditLog
 from caching_core.codec import Codec
+from caching_core.coherence import Stamps, TableForeign
 from caching_core.config import CacheConfig, PolicyBook, fingerprint
 from caching_core.crypto import FLEET, derive
 from caching_core.engine import Counts, EngineOptions, EngineState, MultiLevelCache, OpenGate
-from caching_core.errors import AuditUnavailable, CacheError, NotSupported, TierUnavailable
-from caching_core.events import ConfigNote, Hooks, Started, Stopped, UpkeepFailed
+from caching_core.errors import AuditUnavailable, CacheError, ConfigInvalid, NotSupported, TierUnavailable
+from caching_core.events import ConfigNote, Hooks, Started, Stopped, TierLost, TierOpened, UpkeepFailed
 from caching_core.insight import CacheStats
 from caching_core.runtime import BlockingRuntime, LoopRuntime, PeriodicWorker, Runtime, run_sync
 from caching_core.tiers import Store
@@ -32,39 +33,67 @@ class Instance:
 
     Made by ``acquire`` and shared through the process registry; closed once, and of no use after that: what still holds a
     part of it is told so (CacheError), finds nothing in L1, and starts nothing again.
+
+    **Lost.** Where others began the directory anew under keys that this process does not have, nothing that it holds may be
+    trusted: reads miss, and what must not be lost raises TierUnavailable, until ``renew`` has put another instance in its
+    place, which is tried at each turn of the upkeep. Handles then go on with that one, ``successor``. One that was made
+    ``away``, because a cache could not be opened, is lost from the start and in the same way.
     """
 
-    def __init__(self, config: CacheConfig, *, environ: Mapping[str, str] | None = None) -> None:
-        """Open it. Raises ConfigInvalid, KeyUnavailable, TierUnavailable; a call after these tries again.
+    def __init__(
+        self,
+        config: CacheConfig,
+        *,
+        environ: Mapping[str, str] | None = None,
+        renew: Callable[["Instance"], None] | None = None,
+        after: "Instance | None" = None,
+        away: CacheError | None = None,
+    ) -> None:
+        """Open it, ``after`` one that is lost: what was registered there is taken over. With ``away`` open nothing.
 
+        Raises ConfigInvalid, KeyUnavailable, TierUnavailable; a call after these tries again.
         A directory that this user cannot have at all means memory only, said once.
         """
         refuse_what_is_not_built(config)
         self.config = config
         self.hooks = Hooks()
         self.hooks.subscribe(note)
+        self.successor: Instance | None = None
+        self._renew = renew
+        self._lost = self._told = None if away is None else str(away)  # why, and why not renewed, as last said
         self._is_closed = False
+        self._upkeep: PeriodicWorker | None = None
         with ExitStack() as opened:
-            place = open_place(config, self.hooks, environ=os.environ if environ is None else environ, on_replaced=self._drop_all)
+            place = self._open_place(os.environ if environ is None else environ, after)
             opened.callback(place.close)
             self.directory, self.stamps, self.ring = place.directory, place.stamps, place.ring
             self.audit = self._open_audit(place, opened)
-            self.memory = _memory(config)
-            self.state = self._make_state()
+            self.memory = _memory(config) if self._lost is None else None
+            self.state = self._make_state(after)
             self.blocking_runtime, self.loop_runtime = BlockingRuntime(), LoopRuntime()
             self.blocking = self._engine(self.blocking_runtime, opened)
             self.loop = self._engine(self.loop_runtime, opened)
             opened.callback(self.loop_runtime.close)
             opened.callback(self.blocking_runtime.close)
-            self._upkeep = None
-            if self.directory is not None:
+            if self.directory is not None or self._lost is not None:
                 self._upkeep = PeriodicWorker(UPKEEP_SECONDS, self._keep_up, name="caching-upkeep")
                 opened.callback(self._upkeep.stop)
             self._opened = opened.pop_all()
-        self._say_what_is_idle()
-        self.hooks.emit(Started(fingerprint(config)))
+        self._say_that_it_is_open(after)
 
     # -- making --------------------------------------------------------------------------------
+
+    def _open_place(self, environ: Mapping[str, str], after: "Instance | None") -> Place:
+        if self._lost is not None:
+            return Place(Stamps(None, secret=b"", abandoned=self._lost))
+        return open_place(
+            self.config,
+            self.hooks,
+            environ=environ,
+            replaces=after is None or after.directory is None,  # who had it open before must not take it from its successors
+            on_replaced=self._drop_all,
+            on_given_up=self._look_at_once,
+        )
 
     def _open_audit(self, place: Place, opened: ExitStack) -> AuditLog | None:
         if place.directory is None or place.keystore is None or not self.config.audit.enabled:
@@ -78,19 +107,23 @@ class Instance:
             self.hooks.emit(ConfigNote(f"destroyed keys were not compared with the audit log: {error}"))
         return audit
 
-    def _make_state(self) -> EngineState:
+    def _make_state(self, after: "Instance | None") -> EngineState:
         config = self.config
-        return EngineState(
+        codec = Codec(compression=config.compression, max_value_bytes=config.max_value_bytes, serializer=config.serializer)
+        state = EngineState(
             options=_options(config, has_disk=self.directory is not None),
             stamps=self.stamps,
             memory=self.memory,
-            codec=Codec(compression=config.compression, max_value_bytes=config.max_value_bytes, serializer=config.serializer),
+            codec=codec if after is None else after.state.codec,
             ring=self.ring,
             hooks=self.hooks,
             policies=PolicyBook(config.policies),
             awake=self.ensure_upkeep,
             gate=OpenGate() if self.audit is None else LogGate(self.audit),
         )
+        if after is not None:
+            state.strategies = after.state.strategies
+        return state
 
     def _engine(self, runtime: Runtime, opened: ExitStack) -> MultiLevelCache:
         store = self._store(runtime)
@@ -99,6 +132,8 @@ class Instance:
         return MultiLevelCache(self.state, store, runtime)
 
     def _store(self, runtime: Runtime) -> Store | None:
+        if self._lost is not None:
+            return store_that_is_away(self._lost, self.stamps)
         directory = self.directory
         if directory is None:
             return None
@@ -122,6 +157,16 @@ class Instance:
             # Stamps stand there, so others may share this directory now or later: they have to be obeyed.
             return LateStore(make, stamps=self.stamps, on_event=self.hooks.emit, error=error)
 
+    def _say_that_it_is_open(self, after: "Instance | None") -> None:
+        if self._lost is not None:
+            self.hooks.emit(TierLost("disk", f"{self._lost}; trying again"))
+            return
+        if after is None or after.directory is None:
+            self._say_what_is_idle()
+        self.hooks.emit(Started(fingerprint(self.config)))
+        if after is not None:
+            self.hooks.emit(TierOpened("disk"))
+
     def _say_what_is_idle(self) -> None:
         notes = (without_effect(self.config), "" if self.memory is None else self.memory.policy_note)
         message = "; ".join(filter(None, notes))
@@ -130,23 +175,67 @@ class Instance:
 
     # -- work ----------------------------------------------------------------------------------
 
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether this one is of no use until it has been renewed."""
+        return self._lost is not None
+
     def ensure_upkeep(self) -> None:
         """Start the upkeep thread if it does not run: at the first use in this process, also after a fork.
 
-        Raises CacheError once this is closed.
+        Raises TierUnavailable while this is lost, CacheError once it is closed.
         """
-        if self._is_closed:
+        if self._is_closed and self._lost is None:
             raise CacheError("this cache was closed; open a manager, and take a new handle with tenant(…)")
-        if self._upkeep is not None:
+        if self._upkeep is not None and not self._is_closed:
             self._upkeep.ensure()
+        self._refuse_if_lost()
+
+    def _refuse_if_lost(self) -> None:
+        if self._lost is not None:
+            raise TierUnavailable(self._lost)
+
+    def _look_at_once(self) -> None:
+        if self._upkeep is not None:
+            self._upkeep.poke()
 
     def _keep_up(self) -> None:
-        try:
-            self.stamps.check()
-        except TierUnavailable as error:
-            self.hooks.emit(UpkeepFailed(str(error)))  # the next turn goes on with it
-        if self.blocking.store is not None:
+        if self._lost is None:
+            try:
+                self.stamps.check()
+            except (TableForeign, ConfigInvalid) as error:
+                self._lose(str(error))
+            except TierUnavailable as error:
+                self.hooks.emit(UpkeepFailed(str(error)))  # the next turn goes on with it
+        if self._lost is not None:
+            self._try_to_renew()
+        elif self.blocking.store is not None:
             run_sync(self.blocking.store.maintain())
+
+    def _lose(self, reason: str) -> None:
+        """Trust nothing any more. The stamps first: from then on nothing can be put in L1, and there is no store."""
+        self._lost = reason
+        self.stamps.abandon(reason)
+        for scope in list(self.state.scopes.values()):
+            scope.keys_until = 0.0
+            scope.plain = None
+        self._drop_all()
+        self.hooks.emit(TierLost("disk", f"{reason} (opening it anew)"))
+
+    def _try_to_renew(self) -> None:
+        try:
+            if self._renew is not None:
+                self._renew(self)
+        except CacheError as error:
+            if str(error) != self._told:
+                self._told = str(error)
+                self.hooks.emit(UpkeepFailed(self._told))
+
+    def hand_over(self, successor: "Instance") -> None:
+        """Let all handles go on with another instance; this one is of no use any more and wants to be closed."""
+        self.blocking.successor, self.loop.successor = successor.blocking, successor.loop  # before anybody is told
+        self.successor = successor
+        self.state.hand_over()
 
     def _drop_all(self) -> None:
         self.state.drop_all()
@@ -160,6 +249,7 @@ class Instance:
         """
         if self.config.read_only:
             raise NotSupported("this cache is configured read_only; use a manager without read_only=True to clear it")
+        self._refuse_if_lost()
         gate = self.state.gate
         gate.admit("clear_all", tenant="", namespace="")
         try:

@@ -16,14 +16,16 @@ from caching_core.crypto import (
     make_key_file,
     parse_encryption_key,
 )
+from caching_core.errors import KeyUnavailable
 from caching_core.keystore import SqliteKeyStore
 from caching_core.runtime import run_sync
 
 
-def key_provider(config: CacheConfig, directory: Path, *, environ: Mapping[str, str]) -> KeyProvider:
+def key_provider(config: CacheConfig, directory: Path, keystore: SqliteKeyStore, *, environ: Mapping[str, str]) -> KeyProvider:
     """Return the provider of key-encryption keys: settings beat the environment, which beats the file in ``directory``.
 
-    A key is made by itself only because everything lives on this host. Raises ConfigInvalid, KeyUnavailable.
+    A key is made by itself only because everything lives on this host, and only for a keystore without rows: those there
+    are were wrapped under another key, and a new one would open none of them. Raises ConfigInvalid, KeyUnavailable.
     """
     if config.crypto.encryption_key:
         return StaticProvider([parse_encryption_key(secret.reveal(), config.namespace) for secret in config.crypto.encryption_key])
@@ -33,6 +35,12 @@ def key_provider(config: CacheConfig, directory: Path, *, environ: Mapping[str, 
         return env_provider(environ)
     path = directory / "key"
     if not path.exists():  # making one takes space on the disk even where it is then found there
+        if keystore.has_rows() and not path.exists():  # looked at again: who makes the first row has made its key before
+            raise KeyUnavailable(
+                f"the keys in {keystore.path} were made under a key that is not given here: give it by encryption_key, key_file or "
+                f"{ENVIRONMENT_NAME}, or put the file {path} back; without it, what they sealed is lost: stop the processes and "
+                "move the keystore away to begin anew"
+            )
         make_key_file(path)
     return FileProvider(path)
 

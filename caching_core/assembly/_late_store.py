@@ -151,5 +151,14 @@ class LateStore:
             self._store.close()
 
 
+def store_that_is_away(reason: str, stamps: Stamps) -> Store:
+    """Return a store that never opens, of a cache that could not be opened; it says nothing, for that has been said."""
+
+    def refuse() -> Store:
+        raise TierUnavailable(reason)
+
+    return LateStore(refuse, stamps=stamps, on_event=lambda _event: None, error=TierUnavailable(reason))
+
+
 def _invalidates(change: EntryChange) -> bool:
     return isinstance(change, MarkStale) or (isinstance(change, Delete) and change.expect is Expect.ANYTHING)

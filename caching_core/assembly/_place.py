@@ -10,7 +10,7 @@ from typing import Final
 
 from caching_core.assembly._keys import key_provider, key_ring, keystore_of
 from caching_core.assembly._old_keys import OldKeysOnly
-from caching_core.coherence import Stamps, has_table
+from caching_core.coherence import Scheme, Stamps, has_table
 from caching_core.config import CacheConfig
 from caching_core.crypto import KeyRing
 from caching_core.errors import CacheError, KeyUnavailable, TierUnavailable
@@ -33,13 +33,22 @@ class Place:
     secret: bytes = b""
 
     def close(self) -> None:
-        """Close the keystore's connection."""
+        """Close the keystore's connection, and leave the stamps."""
+        self.stamps.close()
         if self.keystore is not None:
             self.keystore.close()
 
 
-def open_place(config: CacheConfig, hooks: Hooks, *, environ: Mapping[str, str], on_replaced: Callable[[], None]) -> Place:
-    """Open what the configuration asks for.
+def open_place(
+    config: CacheConfig,
+    hooks: Hooks,
+    *,
+    environ: Mapping[str, str],
+    replaces: bool,
+    on_replaced: Callable[[], None],
+    on_given_up: Callable[[], None],
+) -> Place:
+    """Open what the configuration asks for; ``replaces``: also stamps that others use, whose keystore has been lost.
 
     A directory that this user cannot have for good means memory only, and ``TierLost`` says so. A fault that passes raises
     (TierUnavailable, KeyUnavailable): with memory only, this process would not hear what those beside it invalidate.
@@ -52,11 +61,18 @@ def open_place(config: CacheConfig, hooks: Hooks, *, environ: Mapping[str, str],
     try:
         own_directory(directory)
         # Also without security: the audit log seals names with the fleet's secret, and cells are keyed with it.
-        provider = key_provider(config, directory, environ=environ)
+        provider = key_provider(config, directory, keystore, environ=environ)
         if config.read_only:
             provider = OldKeysOnly(provider)
         ring, secret = key_ring(keystore, provider, on_made=lambda tenant, key_id: hooks.emit(KeyMade(tenant, key_id)))
-        stamps = Stamps(directory, secret=secret, on_replaced=on_replaced)
+        stamps = Stamps(
+            directory,
+            secret=secret,
+            scheme=Scheme(security_enabled=config.crypto.enabled, has_hashed_names=config.crypto.key_privacy == "hashed"),
+            replaces=replaces,
+            on_replaced=on_replaced,
+            on_given_up=on_given_up,
+        )
     except BaseException as error:
         keystore.close()
         if not isinstance(error, CacheError) or not (config.disabled or _is_for_good(error, directory)):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from caching_core.assembly._instance import Instance
 from caching_core.config import CacheConfig, fingerprint
+from caching_core.errors import KeyUnavailable, TierUnavailable
 
 
 @dataclass(slots=True)
@@ -28,19 +29,37 @@ class _Registry:
         self._mutex = threading.RLock()
         self._shared: dict[str, _Shared] = {}
 
-    def acquire(self, config: CacheConfig, keep: Callable[[Instance], None] | None) -> Instance:
+    def acquire(self, config: CacheConfig, keep: Callable[[Instance], None] | None, *, is_patient: bool) -> Instance:
         name = fingerprint(config)
         with self._mutex:
             shared = self._shared.get(name)
             if shared is None:
-                shared = self._shared[name] = _Shared(Instance(config))
+                shared = self._shared[name] = _Shared(self._opened(config, is_patient=is_patient))
             shared.users += 1
             if keep is not None:
                 keep(shared.instance)
         return shared.instance
 
+    def _opened(self, config: CacheConfig, *, is_patient: bool) -> Instance:
+        try:
+            return Instance(config, renew=self.renew)
+        except (KeyUnavailable, TierUnavailable) as error:
+            if not is_patient:
+                raise
+            return Instance(config, renew=self.renew, away=error)
+
+    def renew(self, lost: Instance) -> None:
+        with self._mutex:
+            shared = next((shared for shared in self._shared.values() if shared.instance is lost), None)
+            if shared is None:
+                return  # closed, or renewed by another thread
+            shared.instance = Instance(lost.config, renew=self.renew, after=lost)
+            lost.hand_over(shared.instance)
+        lost.close()
+
     def release(self, instance: Instance) -> None:
         with self._mutex:
+            instance = newest(instance)
             for name, shared in list(self._shared.items()):
                 if shared.instance is instance:
                     shared.users -= 1
@@ -76,6 +95,13 @@ class _Registry:
             instance.close()
 
 
+def newest(instance: Instance) -> Instance:
+    """Return what took the place of an instance, or itself."""
+    while instance.successor is not None:
+        instance = instance.successor
+    return instance
+
+
 _registry = _Registry()
 os.register_at_fork(
     before=_registry.before_fork, after_in_parent=_registry.after_fork_in_parent, after_in_child=_registry.after_fork_in_child
@@ -83,12 +109,19 @@ os.register_at_fork(
 atexit.register(_registry.close)
 
 
-def acquire(config: CacheConfig, keep: Callable[[Instance], None] | None = None) -> Instance:
+def acquire(config: CacheConfig, keep: Callable[[Instance], None] | None = None, *, is_patient: bool = False) -> Instance:
     """Return the instance of this configuration, opened if it is the first; pair with ``release``.
 
     ``keep`` is called with it before anybody can fork: a child then never counts a user who does not know of it.
+    With ``is_patient`` a fault that may pass (KeyUnavailable, TierUnavailable) does not raise: the instance is lost until
+    it can be opened.
     """
-    return _registry.acquire(config, keep)
+    return _registry.acquire(config, keep, is_patient=is_patient)
+
+
+def renew(lost: Instance) -> None:
+    """Open a lost instance now. Raises as opening does."""
+    _registry.renew(lost)
 
 
 def release(instance: Instance) -> None:

@@ -12,6 +12,7 @@ from caching_core.cli._doctor import doctor
 from caching_core.cli._entries import delete, get, inspect, set_value
 from caching_core.cli._guard import guarded
 from caching_core.cli._invalidation import clear, invalidate
+from caching_core.cli._keystore import keystore_new_key
 from caching_core.cli._replay import replay
 from caching_core.cli._stats import stats
 
@@ -28,6 +29,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("benchmark", benchmark),
 )
 _AUDIT_COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (("verify", audit_verify), ("tail", audit_tail))
+_KEYSTORE_COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (("new-key", keystore_new_key),)
 
 
 def build_app() -> typer.Typer:
@@ -47,6 +49,10 @@ def build_app() -> typer.Typer:
     for name, command in _AUDIT_COMMANDS:
         audit.command(name)(guarded(command))
     app.add_typer(audit, name="audit")
+    keystore = typer.Typer(help="Make keys.", no_args_is_help=True)
+    for name, command in _KEYSTORE_COMMANDS:
+        keystore.command(name)(guarded(command))
+    app.add_typer(keystore, name="keystore")
     return app
 
 

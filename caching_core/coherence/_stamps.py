@@ -7,11 +7,9 @@ Order is everything: a cell before its lane when writing, the lane before the ce
 """
 
 import platform
-import time
 from array import array
-from collections.abc import Callable, Iterable
-from functools import partial
-from itertools import count
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count, repeat
 from pathlib import Path
 from time import clock_gettime_ns
 from typing import Final
@@ -19,7 +17,10 @@ from zlib import crc32
 
 from caching_core.coherence._extra import Extra
 from caching_core.coherence._regions import CELL_SHIFT, CELLS, LANE_MASK, LANES, SPREAD, TENANTS_AT, Cells
-from caching_core.coherence._table import CLOCK_BASE, OWNER_GEN, STORE_GEN, Table, anonymous_table, clock_id, file_table
+from caching_core.coherence._scheme import Scheme
+from caching_core.coherence._table import CLOCK_BASE, GIVEN_UP, OWNER_GEN, STORE_GEN, Table
+from caching_core.coherence._table_file import Terms, anonymous_table, clock_id, dead_table, file_table
+from caching_core.errors import TierUnavailable
 from caching_core.runtime import Mutex
 from caching_core.tiers.memory import Entry
 
@@ -27,38 +28,80 @@ _COUNTER_BITS: Final = 28
 _CALLS: Final = 63
 _WHOLE_TICKS: Final = ~_CALLS
 _STRONGLY_ORDERED: Final = frozenset({"x86_64", "AMD64", "i686", "i386"})
+_REPLACED: Final = "the stamp table was replaced by other processes; this one opens it anew within a second, try again"
 _FORK_SECONDS: Final = 3.0  # longer than the table's lock is waited for
-_NO_NUMBERS: Final = (count(1), 0)  # an exhausted block: the next number needs a new prefix
+_Block = tuple[Iterator[float], float]
+_NO_NUMBERS: Final[_Block] = (count(1), 0)  # an exhausted block: the next number needs a new prefix
+_NO_NUMBER: Final[_Block] = (repeat(float("nan")), float("nan"))  # nothing that is stamped with it holds
 
 
 class Stamps:
     """The host's stamp table, and this process's right to write fresh numbers into it.
 
     Thread-safe. ``view`` is the array of cells that the hot path reads.
+    Once abandoned (or made so) it never recovers: no capture holds, and the store has no generation.
     """
 
     __slots__ = (
-        "_block", "_calls", "_clock", "_clock_base", "_fence", "_held", "_mutex", "_named", "_on_replaced", "_open",
-        "_replaced", "_secret", "_table", "view",
+        "_block",
+        "_calls",
+        "_clock",
+        "_clock_base",
+        "_directory",
+        "_fence",
+        "_held",
+        "_mutex",
+        "_named",
+        "_on_given_up",
+        "_on_replaced",
+        "_replaced",
+        "_secret",
+        "_table",
+        "_terms",
+        "_why_abandoned",
+        "view",
     )  # fmt: skip
 
-    def __init__(self, directory: Path | None, *, secret: bytes, on_replaced: Callable[[], None] | None = None) -> None:
-        self._open: Callable[[], Table] = anonymous_table if directory is None else partial(file_table, directory)
+    def __init__(
+        self,
+        directory: Path | None,
+        *,
+        secret: bytes,
+        scheme: Scheme = Scheme(),  # noqa: B008 - it is frozen
+        replaces: bool = True,
+        abandoned: str = "",
+        on_replaced: Callable[[], None] | None = None,
+        on_given_up: Callable[[], None] | None = None,
+    ) -> None:
+        """Open the table: of the host in ``directory``, of this process and its forks, or (``abandoned``, and why) none.
+
+        ``replaces`` as of ``file_table``. ``on_replaced`` is called by a check that found another table, ``on_given_up``
+        when the table is seen to have been given up by others: then a check is due.
+        """
+        self._directory = directory
         self._secret = secret
+        self._terms = Terms.of(secret, scheme)
+        self._why_abandoned = abandoned
         self._on_replaced = on_replaced
+        self._on_given_up = on_given_up
         self._mutex = Mutex()
-        self._block = _NO_NUMBERS
+        self._block = _NO_NUMBER if abandoned else _NO_NUMBERS
         self._clock = clock_id()
         self._calls = count()
         self._held = False  # the mutex, across a fork
         # Between any two dependent stores a weakly ordered processor needs a barrier: an uncontended lock round trip.
         self._fence = None if platform.machine() in _STRONGLY_ORDERED else Mutex()
-        self._table: Table = self._open()
+        self._table = self._opened(replaces=replaces)
         self._replaced: list[Table] = []  # tables left behind, of which not everybody has been told
         self._clock_base = self._table.words[CLOCK_BASE]
         self.view = self._table.cells
         # The generation is asked for at every call of the store: its name is made once.
         self._named = (self._table.words, -1, "")
+
+    def _opened(self, *, replaces: bool) -> Table:
+        if self._why_abandoned:
+            return dead_table()
+        return anonymous_table() if self._directory is None else file_table(self._directory, self._terms, replaces=replaces)
 
     # -- names ---------------------------------------------------------------------------------
 
@@ -205,19 +248,36 @@ class Stamps:
     # -- the store that this host shares ---------------------------------------------------------
 
     def current(self) -> str:
-        """Return the generation of the host's store: a store of another one must not be read."""
+        """Return the generation of the host's store: a store of another one must not be read. Empty: there is none for now."""
         words, number, name = self._named
         return name if words[STORE_GEN] == number else self._name_generation()
 
     def _name_generation(self) -> str:
         words = self._table.words
         number = words[STORE_GEN]
-        name = f"{words[OWNER_GEN]:016x}-{number}"
+        is_given_up = number == GIVEN_UP
+        name = "" if is_given_up else f"{words[OWNER_GEN]:016x}-{number}"
         self._named = (words, number, name)
+        if is_given_up:
+            self._see_given_up(words)
         return name
 
+    def _see_given_up(self, words: "memoryview[int]") -> None:
+        # A call touches after it has asked for the generation: from now on nothing that it touches holds there either.
+        if self._mutex.acquire(blocking=False):  # else ``check`` replaces the table just now, or ``void`` asks
+            if words is self._table.words:
+                self._block = _NO_NUMBER
+            self._mutex.release()
+        if self._on_given_up is not None:
+            self._on_given_up()
+
     def void(self, seen: str, reason: str) -> str:  # noqa: ARG002 -- the reason is the caller's to report
-        """Distrust the store of generation ``seen``, once; returns the generation that is good now."""
+        """Distrust the store of generation ``seen``, once; returns the generation that is good now.
+
+        Raises TierUnavailable where there is no store, or the table's lock cannot be had.
+        """
+        if self._table.is_given_up:
+            raise TierUnavailable(self._why_abandoned or _REPLACED)
         with self._mutex, self._table.locked():
             if self.current() == seen:
                 self._table.words[STORE_GEN] += 1
@@ -242,30 +302,52 @@ class Stamps:
     def check(self) -> bool:
         """Re-open the table if its file was replaced; everything held under the old one is dropped. True if it was.
 
-        Raises TierUnavailable where it cannot be done yet; the next call goes on with what is left of it.
+        Raises TierUnavailable where it cannot be done yet; the next call goes on with what is left of it. TableForeign
+        (which is one) and ConfigInvalid where this process must not share the table that stands: abandon it then.
         """
-        is_new = not self._table.is_current()
+        is_new = not self._table.is_current() or (self._table.is_given_up and not self._why_abandoned)
         if is_new:
             with self._mutex:
-                table = self._open()
-                self._replaced.append(self._table)
-                self._table = table
-                self._block = _NO_NUMBERS
-                self._clock_base = table.words[CLOCK_BASE]
-                self.view = table.cells
-                self._named = (table.words, -1, "")
+                self._take(self._opened(replaces=False), _NO_NUMBERS)
         if self._replaced:
             self._tell_of_replaced()
         return is_new
 
+    def _take(self, table: Table, block: _Block) -> None:
+        self._table.leave()
+        self._replaced.append(self._table)
+        self._table = table
+        self._block = block
+        self._clock_base = table.words[CLOCK_BASE]
+        self.view = table.cells
+        self._named = (table.words, -1, "")
+
     def _tell_of_replaced(self) -> None:
-        """Empty the tables left behind, then the new one, then this process; what fails is done again by the next check."""
+        """Give up the tables left behind, then the new store and this process; what fails is done again by the next check.
+
+        The store: what was invalidated under an old table, after others took the new one, they have not heard of.
+        """
         for old in self._replaced:
-            _touch_all_of(old)  # first: it needs no number, so that nothing can keep it from being done
-        self.touch_all()
+            old.give_up()  # first: nothing can keep it from being done
+        self.void(self.current(), "the stamp table was replaced")
         if self._on_replaced is not None:
             self._on_replaced()
         self._replaced.clear()
+
+    def abandon(self, why: str) -> None:
+        """Trust nothing any more, for good, nor let anybody who shares the table; needs neither lock nor descriptor."""
+        table = dead_table()
+        with self._mutex:
+            self._why_abandoned = why
+            self._take(table, _NO_NUMBER)
+        for old in self._replaced:
+            old.give_up()
+        self._replaced.clear()
+
+    def close(self) -> None:
+        """Say that this process does not use the host's table any more."""
+        if self._directory is not None:
+            self._table.leave()
 
     def before_fork(self) -> None:
         """Wait until no thread of this process holds the table's lock, which a child would go on holding."""
@@ -282,10 +364,4 @@ class Stamps:
         self._held = False
         self._mutex = Mutex()
         self._fence = None if self._fence is None else Mutex()
-        self._block = _NO_NUMBERS
-
-
-def _touch_all_of(table: Table) -> None:
-    """Empty an abandoned table, for those who still map it: negative numbers, which no touch writes."""
-    number = -3.0 - time.monotonic_ns()
-    table.cells[:] = memoryview(array("d", [number]) * CELLS)
+        self._block = _NO_NUMBER if self._why_abandoned else _NO_NUMBERS

@@ -16,11 +16,20 @@ def contradictions(config: "CacheConfig") -> list[str]:
 
 def _of_levels(config: "CacheConfig") -> list[str]:
     l1 = config.l1
-    return [
+    found = [
         f"l1.{name} is 0 while l1.enabled is true; give L1 room, or set l1_enabled to false"
         for name, room in (("max_entries", l1.max_entries), ("max_bytes", l1.max_bytes))
         if l1.enabled and room == 0
     ]
+    if not (l1.enabled or config.disabled or _has_shared_level(config)):
+        given = f"cache_levels is {config.cache_levels}, l1_enabled is false, l2_enabled is {str(config.l2.enabled).lower()}"
+        found.append(f"{given}: no level is left to keep anything; turn one on, or set disabled to true")
+    return found
+
+
+def _has_shared_level(config: "CacheConfig") -> bool:
+    has_third = bool(config.l3.nodes) or (config.l2.redis_cluster and config.l2.redis_url is not None)
+    return (config.cache_levels > 1 and config.l2.enabled) or (config.cache_levels > 2 and has_third)
 
 
 def _of_redis(config: "CacheConfig") -> list[str]:

@@ -149,4 +149,3 @@ SentinelAddress = Annotated[str, BeforeValidator(_sentinel), AfterValidator(_add
 Network = Annotated[str, AfterValidator(_network)]
 Pattern = Annotated[str, Field(min_length=1, max_length=250)]
 Duration = Annotated[float, Field(gt=0)]
-Bytes = Annotated[int, Field(ge=0, le=2**50)]

@@ -1,11 +1,12 @@
 """Settings of the three levels: memory, disk or Redis, and the distributed one."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from caching_core.config._forms import Bytes, Duration, Listed, Node, RedisURL, SentinelAddress
+from caching_core.config._forms import Duration, Listed, Node, RedisURL, SentinelAddress
 from caching_core.config._group import Group, setting
 from caching_core.config._secret import Secret
 
+_MOST_BYTES: Final = 2**50
 L1Policy = Literal["lru", "lfu", "s3fifo", "wtinylfu", "adaptive"]
 
 
@@ -14,7 +15,7 @@ class L1Config(Group):
 
     enabled: bool = setting(default=True, meaning="keep entries in this process's memory", flat="l1_enabled")
     max_entries: int = setting(default=10_000, meaning="entries at most", flat="l1_max_size", ge=0, le=2**40)
-    max_bytes: Bytes = setting(default=64 * 2**20, meaning="bytes at most, as estimated per entry", flat="l1_max_bytes")
+    max_bytes: int = setting(default=64 * 2**20, meaning="bytes at most, as estimated per entry", flat="l1_max_bytes", ge=0, le=_MOST_BYTES)
     policy: L1Policy = setting(default="s3fifo", meaning="which entry gives way when L1 is full", flat="l1_policy")
     max_age: Duration = setting(
         default=5.0, meaning="seconds that a copy may be served without word from the shared store's log", flat="l1_max_age", le=86_400
@@ -37,11 +38,12 @@ class L2Config(Group):
     sentinels: Annotated[tuple[SentinelAddress, ...], Listed] = setting(
         default=(), meaning="host:port of each Sentinel; redis_url then names the service as its host", flat="sentinels"
     )
-    disk_max_bytes: Bytes = setting(
+    disk_max_bytes: int = setting(
         default=2**30,
         meaning="size of the disk tier at most; the last 10 % of the volume stay free in any case",
         flat="disk_max_bytes",
         ge=2**20,
+        le=_MOST_BYTES,
     )
     deadline: Duration = setting(default=0.1, meaning="seconds that one call may spend in this level, plus 20 ms per MiB", le=60)
 

@@ -19,7 +19,7 @@ from caching_core.config._behaviour import (
 )
 from caching_core.config._contradictions import contradictions
 from caching_core.config._directory import state_directory
-from caching_core.config._forms import Bytes, FrozenDict, Mapped, MetricPrefix, Name, Namespace, Pattern
+from caching_core.config._forms import FrozenDict, Mapped, MetricPrefix, Name, Namespace, Pattern
 from caching_core.config._group import Group, group, setting
 from caching_core.config._levels import L1Config, L2Config, L3Config
 from caching_core.config._report import CONTRADICTIONS, invalid
@@ -45,7 +45,7 @@ class CacheConfig(Group):
     default_ttl: float | None = setting(
         default=300.0, meaning="lifetime in seconds where a call gives none; none = for ever", flat="default_ttl", gt=0, le=MAX_TTL
     )
-    max_value_bytes: Bytes = setting(
+    max_value_bytes: int = setting(
         default=16 * 2**20, meaning="size of a serialised value at most", flat="max_value_bytes", ge=64, le=512 * 2**20
     )
     serializer: Name = setting(default="msgpack", meaning="how values become bytes", flat="serializer")

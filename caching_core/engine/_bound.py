@@ -15,12 +15,28 @@ class BoundHandle:
     __slots__ = ("__weakref__", "_engine", "_entries", "_reader", "_scope", "_view")
 
     def __init__(self, engine: MultiLevelCache, tenant: str, namespace: str) -> None:
-        self._engine = engine
+        self._bind(engine, tenant, namespace)
+        self.go_on()  # one that was given up meanwhile may not have told this handle
+
+    def _bind(self, engine: MultiLevelCache, tenant: str, namespace: str) -> None:
+        """Take an engine and its scope.
+
+        The engine and its reader last: a verb under way in another thread takes them first, and an engine that is given
+        up does nothing with another's scope, while the new one must never meet the old one's.
+        """
         self._scope = engine.state.scope(tenant, namespace)
-        self._reader = engine.read
         self._entries = self._scope.entries
         engine.state.handles.add(self)  # before the view is taken: one that is replaced meanwhile is then taken again
         self._view = engine.state.stamps.view
+        self._reader = engine.read
+        self._engine = engine
+
+    def go_on(self) -> None:
+        """Go on with the engine's successor, where it has one; a handle that was closed stays closed."""
+        engine = self._engine
+        while type(engine) is MultiLevelCache and engine.successor is not None:
+            engine = engine.successor
+            self._bind(engine, self._scope.tenant, self._scope.namespace)
 
     @property
     def tenant(self) -> str:

@@ -18,11 +18,12 @@ class MultiLevelCache:
     ``invalidate`` and ``explain``; each takes a scope and awaits ports only.
     """
 
-    __slots__ = ("change", "explain", "invalidate", "load", "read", "runtime", "state", "store", "write")
+    __slots__ = ("change", "explain", "invalidate", "load", "read", "runtime", "state", "store", "successor", "write")
 
     def __init__(self, state: EngineState, store: Store | None, runtime: Runtime) -> None:
         self.state = state
         self.store = store
+        self.successor: MultiLevelCache | None = None  # what handles go on with, once this one is of no use any more
         self.runtime = runtime
         self.read = Reader(state, store)
         self.load = Loader(state, store, runtime, self.read)

@@ -122,6 +122,7 @@ class Loader:
                 scope.counts.unavailable += 1
                 if self._state.options.strict:
                     raise away.error from None
+                flight.is_private = True  # where L1 does not keep it either, those who wait load at once and not in a row
                 entry = self._captured(scope, key, loading)
         scope.counts.misses += 1
         entry.version = self._state.stamps.version_no()
@@ -287,7 +288,7 @@ class Loader:
         self, scope: Scope, key: str, entry: Entry, flight: Flight, value: Any, packed: Packed, life: Lifetime, *, since: float, flags: int
     ) -> None:
         if flags & HIGH or life.is_over or scope.partition is None:
-            flight.is_private = self._store is None or life.is_over
+            flight.is_private |= self._store is None or life.is_over
             return
         state = self._state
         entry.value, entry.thaw, entry.size = isolate(value, packed, state.codec)

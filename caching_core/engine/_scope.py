@@ -28,10 +28,14 @@ MAX_SCOPES: Final = 20_000  # about 10 KiB each, for as long as the process live
 
 
 class ViewHolder(Protocol):
-    """Somebody who keeps the stamp table's view by itself, for speed."""
+    """Somebody who keeps the stamp table's view, and the engine, by itself, for speed."""
 
     def bind_view(self, view: "memoryview[float]") -> None:
         """Take the view that is current now."""
+        ...
+
+    def go_on(self) -> None:
+        """Go on with the engine's successor."""
         ...
 
 
@@ -247,14 +251,20 @@ class EngineState:
 
     def bind_views(self) -> None:
         """Let every handle take the stamp table that is current now."""
+        for handle in self._each_handle():
+            handle.bind_view(self.stamps.view)
+
+    def hand_over(self) -> None:
+        """Let every handle go on with the successor of its engine."""
+        for handle in self._each_handle():
+            handle.go_on()
+
+    def _each_handle(self) -> list[ViewHolder]:
         while True:
             try:
-                handles = list(self.handles)
-                break
+                return list(self.handles)
             except RuntimeError:  # another thread bound one while this one looked through them
                 continue
-        for handle in handles:
-            handle.bind_view(self.stamps.view)
 
     def after_fork(self) -> None:
         """Make the child's own locks and numbers; L1 and the stamp table are kept."""

@@ -42,6 +42,19 @@ class SqliteKeyStore:
         """Name the file."""
         return f"SqliteKeyStore({str(self._path)!r})"
 
+    @property
+    def path(self) -> Path:
+        """Return the file."""
+        return self._path
+
+    def has_rows(self) -> bool:
+        """Tell whether any key stands in the file; does not make it where it is not there."""
+        if identity(self._path) is None:
+            return False
+        with self._lent("read") as connection:
+            rows = connection.execute("SELECT key_id FROM keys").fetchall()
+            return bool({key_id for (key_id,) in rows} - self._destroyed(connection))
+
     async def load(self, name: str) -> Sequence[KeyRow]:
         """Return the rows that stand under ``name``, oldest first; destroyed ones are not among them."""
         with self._lent("read") as connection:

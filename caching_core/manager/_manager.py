@@ -16,7 +16,8 @@ class CacheManager(OpenedManager[TenantCache]):
     """The cache for event-loop callers; made from a mapping, a CacheConfig or nothing.
 
     The mapping holds flat keys, groups, or both. The cache is opened on first use or by ``start()``;
-    managers with equal settings share one engine in a process.
+    managers with equal settings share one engine in a process. ``start()`` raises where keys or store cannot be had; a first
+    use does not (but for ``strict``): reads miss then, writes and deletes raise TierUnavailable, until it can be opened.
     ``tenant(id)`` gives a bound handle, the fast way; the verbs here take ``tenant_id`` per call and are the handle's otherwise.
     """
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
-from caching_core.assembly import Instance, acquire, release
+from caching_core.assembly import Instance, acquire, newest, release, renew
 from caching_core.codec import BaseSerializer
 from caching_core.config import CacheConfig
 from caching_core.engine import BoundHandle, CustomStrategy
-from caching_core.errors import CacheError
+from caching_core.errors import CacheError, ConfigInvalid
 from caching_core.events import TenantRejected
 from caching_core.manager._closed import close_handle
 from caching_core.runtime import Mutex, after_fork_in_child
@@ -20,6 +20,9 @@ H = TypeVar("H", bound=BoundHandle)
 class OpenedManager(Generic[H]):
     """The common part of CacheManager and SyncCacheManager, whose handles are ``H``: all of it synchronous and thread-safe.
 
+    Opened by a first use that meets a fault which may pass (keys or store cannot be had), it is open all the same: reads
+    miss, loaders run, what must not be lost raises TierUnavailable, and it is tried again once a second. ``strict`` raises.
+
     Closing it closes its handles, for good: every verb of one that is kept raises CacheError, also when the manager is
     started again; ``tenant`` then gives new ones. Managers of equal settings and their handles go on.
     """
@@ -28,6 +31,11 @@ class OpenedManager(Generic[H]):
 
     def __init__(self, config: Mapping[str, object] | CacheConfig | None = None) -> None:
         self._config = CacheConfig.build(config)
+        if self.requires_tenant and not self._config.tenancy.isolation:
+            raise ConfigInvalid(
+                f"tenant_isolation is false, which puts every call in one tenant, while {type(self).__name__} refuses calls "
+                "that name none; leave tenant_isolation out, or take the manager that is not tenant aware"
+            )
         self._policy = TenantPolicy(self._config)
         if self.requires_tenant:
             self._policy.require_tenant()
@@ -116,13 +124,15 @@ class OpenedManager(Generic[H]):
             return Invalidated(0, pending=True)
         return Invalidated(0, pending=True) if opened.state.options.is_cut_off else Invalidated(1)
 
-    def _opened(self) -> Instance:
+    def _opened(self, *, is_patient: bool = True) -> Instance:
         instance = self._instance
-        if instance is None:
+        if instance is None or instance.successor is not None:
             with self._mutex:
                 if self._is_closed:
                     raise CacheError("this cache manager is closed; make a new one, or call start() again")
-                instance = self._instance or acquire(self._config, self._keep)
+                instance = self._instance = newest(
+                    self._instance or acquire(self._config, self._keep, is_patient=is_patient and not self._config.strict)
+                )
         return instance
 
     def _keep(self, instance: Instance) -> None:
@@ -131,7 +141,9 @@ class OpenedManager(Generic[H]):
     def _reopen(self) -> None:
         with self._mutex:
             self._is_closed = False
-        self._opened()
+        instance = self._opened(is_patient=False)
+        if instance.is_lost:  # opened by an earlier use, or by another manager
+            renew(instance)
 
     def _close(self) -> None:
         with self._mutex:

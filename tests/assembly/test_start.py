@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -74,11 +75,16 @@ def test_nor_does_the_first_use_go_on_alone(directory, writer, monkeypatch):
     fcntl.flock(holder, fcntl.LOCK_EX)
     try:
         for _ in range(2):
-            with pytest.raises(TierUnavailable):
-                manager.get("k", tenant_id="acme")
+            assert manager.get("k", "missed", tenant_id="acme") == "missed"
+            with pytest.raises(TierUnavailable, match="continue or end it"):
+                manager.set("k", "alone", tenant_id="acme")
     finally:
         os.close(holder)
-    assert manager.get("k", tenant_id="acme") == "old"
+    until = time.monotonic() + 20
+    while manager.get("k", tenant_id="acme") is None:
+        assert time.monotonic() < until
+    writer("new")
+    assert manager.get("k", tenant_id="acme") == "new"
     manager.close()
 
 

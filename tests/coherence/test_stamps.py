@@ -12,7 +12,7 @@ import pytest
 
 from caching_core.coherence import Stamps, has_table
 from caching_core.coherence._regions import CELLS, KEY_CELLS, TAGS_AT, TENANTS_AT, Cells
-from caching_core.coherence._table import BOOT, TABLE_BYTES, file_table
+from caching_core.coherence._table import BOOT, TABLE_BYTES
 from caching_core.errors import ConfigInvalid, TierUnavailable
 
 
@@ -167,7 +167,7 @@ def test_a_file_that_others_can_read_is_refused(directory):
     Stamps(directory, secret=b"")
     (directory / "stamps").chmod(0o644)
     with pytest.raises(ConfigInvalid, match="chmod 600"):
-        file_table(directory)
+        Stamps(directory, secret=b"")
 
 
 def test_a_directory_that_does_not_exist_is_an_unavailable_tier(directory):
@@ -198,7 +198,7 @@ def test_a_lock_that_nobody_gives_up_is_an_unavailable_tier_not_a_hang(directory
 
 def test_versions_of_one_tick_of_the_clock_differ(stamps, monkeypatch):
     moment = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    monkeypatch.setattr("caching_core.coherence._stamps.time.clock_gettime_ns", lambda _clock: moment)
+    monkeypatch.setattr("caching_core.coherence._stamps.clock_gettime_ns", lambda _clock: moment)
     assert len({stamps.version_no() for _ in range(64)}) == 64
 
 

@@ -4,8 +4,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from annotated_types import Ge, Gt, Le, Lt
 
-from caching_core.config import CacheConfig, EntryPolicy, L1Config, settings
+from caching_core.config import CacheConfig, EntryPolicy, Grant, L1Config, settings
+from caching_core.config._sources import group_type
 from caching_core.errors import ConfigInvalid
 from caching_core.types import UNSET, CompressionAlgorithm
 
@@ -69,6 +71,28 @@ def test_every_flat_key_of_the_design_exists():
 
 def test_every_setting_is_explained():
     assert [setting.path for setting in settings() if len(setting.meaning) < 10 or not setting.default] == ["metrics_namespace"]
+
+
+def models(model=CacheConfig):
+    yield model
+    for info in model.model_fields.values():
+        kind = group_type(info.annotation)
+        if kind is not None:
+            yield from models(kind)
+
+
+def test_no_field_has_two_bounds_of_one_kind():
+    """Of two, the last one counts: a type's own bound would widen the tighter one of the field."""
+    every = [*models(), EntryPolicy, Grant]
+    doubled = [
+        f"{model.__name__}.{name}: {kind.__name__}"
+        for model in every
+        for name, info in model.model_fields.items()
+        for kind in (Ge, Gt, Le, Lt)
+        if sum(isinstance(bound, kind) for bound in info.metadata) > 1
+    ]
+    assert len(every) == 14
+    assert doubled == []
 
 
 def test_groups_flat_keys_and_both_give_the_same():

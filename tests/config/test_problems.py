@@ -60,6 +60,12 @@ def test_an_unknown_name_that_resembles_nothing_points_to_the_list():
         ({"default_ttl": float("nan")}, ["default_ttl", "finite"]),
         ({"default_ttl": float("inf")}, ["default_ttl", "finite"]),
         ({"default_ttl": 0}, ["default_ttl", "more than 0"]),
+        ({"max_value_bytes": 0}, ["max_value_bytes", "at least 64", "got 0"]),
+        ({"max_value_bytes": 2**30}, ["max_value_bytes", "at most 536870912"]),
+        ({"disk_max_bytes": 1}, ["disk_max_bytes (l2.disk_max_bytes)", "at least 1048576", "got 1"]),
+        ({"disk_max_bytes": 2**51}, ["disk_max_bytes", "at most"]),
+        ({"l1_max_bytes": -1}, ["l1_max_bytes", "at least 0"]),
+        ({"l1_max_bytes": 2**51}, ["l1_max_bytes", "at most"]),
         ({"default_ttl": -5}, ["default_ttl", "more than 0"]),
         ({"outage_grace": -1}, ["outage_grace (coherence.outage_grace)", "at least 0"]),
         ({"l1_policy": "lur"}, ["l1_policy", "did you mean 'lru'"]),
@@ -106,6 +112,10 @@ def test_a_wrong_value_is_told_with_its_path_and_what_was_expected(source, parts
     [
         ({"l1_max_size": 0}, "l1_enabled to false"),
         ({"l1_max_bytes": 0}, "l1.max_bytes is 0"),
+        ({"cache_levels": 1, "l1_enabled": False}, "no level is left"),
+        ({"l1_enabled": False, "l2_enabled": False}, "no level is left"),
+        ({"cache_levels": 3, "l1_enabled": False, "l2_enabled": False}, "no level is left"),
+        ({"cache_levels": 2, "l1_enabled": False, "l2_enabled": False, "l3_nodes": ["h:1"]}, "no level is left"),
         ({"tenant": "a", "tenants": ["b"]}, "tenants does not name"),
         ({"tenants": ["b", "b"]}, "twice"),
         ({"tenant": "a", "tenant_isolation": False}, "tenant_isolation is false"),
@@ -138,7 +148,16 @@ def test_a_contradiction_within_the_environment_is_told():
     assert "same setting" in refusal({}, CACHING_L1_MAX_SIZE="5", CACHING_L1__MAX_ENTRIES="6")
 
 
-@pytest.mark.parametrize("source", [{"l1_enabled": False, "l1_max_size": 0}, {"tenant_isolation": False, "tenant": "main"}])
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"l1_enabled": False, "l1_max_size": 0},
+        {"tenant_isolation": False, "tenant": "main"},
+        {"cache_levels": 1, "l1_enabled": False, "disabled": True},
+        {"cache_levels": 3, "l1_enabled": False, "l2_enabled": False, "l3_nodes": ["h:1"]},
+        {"cache_levels": 3, "l1_enabled": False, "l2_enabled": False, "redis_url": "redis://h", "redis_cluster": True},
+    ],
+)
 def test_what_only_looks_like_a_contradiction_passes(source):
     CacheConfig.build(source, environ={})
 

@@ -136,7 +136,7 @@ def open_cache(world, directory):
     def make(kind=None, **settings):
         settings = {"directory": str(directory), **settings}
         if world == "blocking":
-            made.append(SyncCacheManager(settings))
+            made.append((kind or SyncCacheManager)(settings))
             return Awaitable(made[-1])
         made.append((kind or CacheManager)(settings))
         return made[-1]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from caching_core import CacheLevel, SyncCacheManager, TenantAwareCacheManager, use_tenant
+from caching_core import CacheLevel, SyncCacheManager, SyncTenantAwareCacheManager, TenantAwareCacheManager, use_tenant
 from caching_core.errors import (
     CacheError,
     ConfigInvalid,
@@ -294,14 +294,29 @@ async def test_no_tenant_in_multi_tenant_use(world, open_cache):
     assert (await manager.stats()).l2_entries == 1
 
 
-async def test_the_tenant_aware_manager_refuses_a_call_without_tenant(directory):
-    async with TenantAwareCacheManager({"directory": str(directory)}) as manager:
-        for call in (manager.get("k"), manager.set("k", 1), manager.delete("k"), manager.clear(), manager.get_many(["k"])):
-            with pytest.raises(TenantUnknown, match="pass tenant_id"):
-                await call
-        await manager.set("k", 1, tenant_id="acme")
-        with use_tenant("acme"):
-            assert await manager.get("k") == 1
+AWARE = {"blocking": SyncTenantAwareCacheManager, "loop": TenantAwareCacheManager}
+
+
+async def test_the_tenant_aware_manager_refuses_a_call_without_tenant(world, open_cache):
+    manager = open_cache(AWARE[world])
+    for call in (
+        lambda: manager.get("k"),
+        lambda: manager.set("k", 1),
+        lambda: manager.delete("k"),
+        manager.clear,
+        lambda: manager.get_many(["k"]),
+    ):
+        with pytest.raises(TenantUnknown, match="pass tenant_id"):
+            await call()
+    await manager.set("k", 1, tenant_id="acme")
+    with use_tenant("acme"):
+        assert await manager.get("k") == 1
+
+
+async def test_the_tenant_aware_manager_takes_no_settings_that_know_one_tenant_only(world, open_cache, directory):
+    with pytest.raises(ConfigInvalid, match=r"tenant_isolation is false.*TenantAwareCacheManager refuses.*leave tenant_isolation out"):
+        open_cache(AWARE[world], tenant_isolation=False)
+    assert not directory.exists()
 
 
 async def test_a_pinned_tenant_is_the_only_one(world, open_cache):
@@ -328,6 +343,7 @@ async def test_a_bad_namespace(world, manager_of_world):
         ({"default_ttl": -1}, ["default_ttl"]),
         ({"default_ttl": math.nan}, ["default_ttl"]),
         ({"cache_levels": 4}, ["cache_levels"]),
+        ({"disk_max_bytes": 1}, ["disk_max_bytes", "at least 1048576"]),
         ({"tenants": ["Not In Form"]}, ["tenants"]),
         ({"compression_algorithm": "zip"}, ["compression_algorithm", "zstd"]),
         ({"l1_max_size": "many"}, ["l1_max_size"]),

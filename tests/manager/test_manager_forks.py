@@ -58,10 +58,10 @@ def test_a_child_forked_during_the_first_use_opens_the_cache_itself(directory, m
     opening, go_on = threading.Event(), threading.Event()
     acquire = _opened.acquire
 
-    def slowly(config, keep):
+    def slowly(config, keep, **given):
         opening.set()
         assert go_on.wait(60)
-        return acquire(config, keep)
+        return acquire(config, keep, **given)
 
     monkeypatch.setattr(_opened, "acquire", slowly)
     manager = SyncCacheManager({"directory": directory})
@@ -86,10 +86,10 @@ def test_a_fork_waits_for_an_opening_and_the_child_knows_what_it_was_for(directo
     opening, go_on = threading.Event(), threading.Event()
     made = _process.Instance
 
-    def slowly(config):
+    def slowly(config, **given):
         opening.set()
         assert go_on.wait(60)
-        return made(config)
+        return made(config, **given)
 
     monkeypatch.setattr(_process, "Instance", slowly)
     manager = SyncCacheManager({"directory": directory})

@@ -132,6 +132,11 @@ class Access:
         if self.closed:
             raise TierUnavailable("the disk store is closed; make a new one")
         generation = self.current()
+        if not generation:
+            raise TierUnavailable(
+                f"the disk store in {self._bounds.directory} was begun anew by other processes; this one joins it within a second, "
+                "or says why it cannot"
+            )
         pool = self.pool
         if pool is None or pool.generation != generation:
             if pool is not None:
@@ -159,6 +164,8 @@ class Access:
         try:
             fresh = self._generation.void(seen, reason)
         except (OSError, CacheError) as error:
+            if not self.current():
+                raise TierUnavailable(f"nothing can be invalidated for now: {reason_of(error)}") from error
             raise TierUnavailable(
                 f"the disk store can neither be changed ({reason}) nor voided ({reason_of(error)}); free the disk, or remove its directory"
             ) from error

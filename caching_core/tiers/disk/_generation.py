@@ -11,7 +11,7 @@ class StoreGeneration(Protocol):
     """
 
     def current(self) -> str:
-        """Return the generation. Asked at every call, so it must be cheap."""
+        """Return the generation; empty: there is no store for now. Asked at every call, so it must be cheap."""
         ...
 
     def void(self, seen: str, reason: str) -> str:

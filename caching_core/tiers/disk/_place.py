@@ -101,7 +101,10 @@ def sweep(directory: Path, current: Callable[[], str]) -> int:
     The names are listed *before* the generation is read: what is listed and is not current is older.
     """
     names = [entry.name for entry in os.scandir(directory) if entry.name.startswith(_PREFIX)]
-    keep = file_of(directory, current()).name
+    generation = current()
+    if not generation:
+        return 0  # the store is no longer this process's to tidy
+    keep = file_of(directory, generation).name
     removed = 0
     for name in names:
         base, _, draft = name.partition(_DRAFT)
