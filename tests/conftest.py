@@ -2,7 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import Generator
+import select
+import time
+from collections.abc import Callable, Generator, Iterable
 from inspect import iscoroutinefunction
 from pathlib import Path
 
@@ -31,6 +33,47 @@ def shared_dir() -> Path:
 def world(request: pytest.FixtureRequest) -> str:
     """Run an ``async def`` test twice: driven by run_sync over blocking ports, and on an event loop."""
     return request.param
+
+
+@pytest.fixture
+def eventually() -> Callable[..., object]:
+    """Wait until a condition holds, where nothing tells of it: ``eventually(lambda: …)``; fails after ``timeout`` seconds.
+
+    The one place that polls. What can be waited on (a pipe, an event, a process) is waited on.
+    """
+
+    def wait(condition: Callable[[], object], timeout: float = 20.0) -> object:
+        until = time.monotonic() + timeout
+        while True:
+            found = condition()
+            if found or time.monotonic() > until:
+                assert found, "the condition never held"
+                return found
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def survivors() -> Callable[..., list[int]]:
+    """Wait for processes, children or not, to end; return those that have not after ``timeout`` seconds."""
+
+    def wait(pids: Iterable[int], timeout: float = 10.0) -> list[int]:
+        until = time.monotonic() + timeout
+        alive = []
+        for pid in pids:
+            try:
+                handle = os.pidfd_open(pid)
+            except ProcessLookupError:  # ended, and its parent knows
+                continue
+            try:
+                if not select.select([handle], [], [], max(0.0, until - time.monotonic()))[0]:
+                    alive.append(pid)
+            finally:
+                os.close(handle)
+        return alive
+
+    return wait
 
 
 @pytest.hookimpl(tryfirst=True)

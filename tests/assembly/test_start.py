@@ -114,10 +114,11 @@ def test_a_place_where_no_directory_can_be_means_memory_only_said_once(tmp_path,
 # -- a full disk -----------------------------------------------------------------------------------
 
 MOUNTING = """
-import ctypes, glob, logging, os, subprocess, sys, time
+import ctypes, glob, logging, os, subprocess, sys, threading
 from pathlib import Path
 from caching_core import SyncCacheManager
 from caching_core.errors import CacheError
+from caching_core.events import TierOpened
 
 logging.disable(logging.CRITICAL)
 DIRECTORY = Path(sys.argv[1])
@@ -140,12 +141,6 @@ def free():
 
 def open_cache():
     return SyncCacheManager({"directory": str(DIRECTORY), "audit": {"enabled": False}}).start()
-
-def eventually(condition):
-    until = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 def step(pipe):
     os.write(pipe[1], b"x")
@@ -176,10 +171,13 @@ if pid == 0:
         assert late.get_or_set("loaded", lambda: "here") == "here"
         assert late.set("k", 2) is False
         assert late.delete("k") is not None
+        opened = threading.Event()
+        late._instance.hooks.subscribe(lambda event: opened.set() if type(event) is TierOpened else None)
         step(to_early)
         await_step(to_late)
         assert late.get("k") is None
-        eventually(lambda: late.set("from late", 1))
+        assert opened.wait(30)
+        assert late.set("from late", 1)
         late.get("from late")
         step(to_early)
         await_step(to_late)
@@ -202,7 +200,7 @@ assert early.get("k") is None
 free()
 step(to_late)
 await_step(to_early)
-eventually(lambda: early.get("from late") == 1)
+assert early.get("from late") == 1
 early.delete("from late")
 step(to_late)
 assert os.waitpid(pid, 0)[1] == 0

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,14 +21,6 @@ signal.pause()
 """
 
 
-def wait_for_end(pids: list[int]) -> list[int]:
-    """Return those that still run after a while."""
-    limit = time.monotonic() + 10
-    while any(map(is_alive, pids)) and time.monotonic() < limit:
-        time.sleep(0.01)
-    return [pid for pid in pids if is_alive(pid)]
-
-
 @pytest.fixture
 def family(checkout, tmp_path):
     script = tmp_path / "family.py"
@@ -44,11 +35,11 @@ def family(checkout, tmp_path):
             parent.kill()
 
 
-def test_child_and_grandchild_end_after_kill_9_of_the_parent(family):
+def test_child_and_grandchild_end_after_kill_9_of_the_parent(family, survivors):
     parent, pids = family
     parent.kill()
     parent.wait()
-    assert wait_for_end(pids) == []
+    assert survivors(pids) == []
 
 
 def test_a_child_whose_parent_is_gone_already_does_not_start(checkout, tmp_path):
@@ -64,8 +55,9 @@ def test_a_child_whose_parent_is_gone_already_does_not_start(checkout, tmp_path)
     assert sign.exists()
 
 
-def test_an_ended_process_that_nobody_waited_for_is_not_alive():
+def test_an_ended_process_that_nobody_waited_for_is_not_alive(survivors):
     assert is_alive(os.getpid())
     with subprocess.Popen([sys.executable, "-c", "pass"]) as child:
-        assert wait_for_end([child.pid]) == []
+        assert survivors([child.pid]) == []
+        assert not is_alive(child.pid)
         assert Path(f"/proc/{child.pid}").exists()

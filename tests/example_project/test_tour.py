@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -44,7 +43,7 @@ def test_every_check_passes_and_nothing_stays_behind(checkout, tmp_path, place):
 
 
 @pytest.mark.parametrize("way", ["kill", "terminate"])
-def test_no_process_survives_the_supervisor(way, checkout, tmp_path, place):
+def test_no_process_survives_the_supervisor(way, checkout, tmp_path, place, survivors):
     command = [sys.executable, "-m", "example_project.tour"]
     with subprocess.Popen(command, cwd=checkout, env=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as supervisor:
         try:
@@ -57,10 +56,7 @@ def test_no_process_survives_the_supervisor(way, checkout, tmp_path, place):
             supervisor.wait(timeout=60)
         finally:
             supervisor.kill()
-    limit = time.monotonic() + 10
-    while any(map(is_alive, workers)) and time.monotonic() < limit:
-        time.sleep(0.01)
-    assert [pid for pid in workers if is_alive(pid)] == []
+    assert survivors(workers) == []
     if way == "terminate":
         assert list(tmp_path.iterdir()) == []
 

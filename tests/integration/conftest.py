@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,22 +146,6 @@ def open_cache(world, directory):
             each.close()
         else:
             run_sync(each.close())
-
-
-@pytest.fixture
-def eventually() -> Callable:
-    """Wait until a condition holds: ``eventually(lambda: …)``; fails after ``timeout`` seconds."""
-
-    def wait(condition, timeout: float = 20.0):
-        until = time.monotonic() + timeout
-        while True:
-            found = condition()
-            if found or time.monotonic() > until:
-                assert found, "the condition never held"
-                return found
-            time.sleep(0.01)
-
-    return wait
 
 
 @pytest.fixture
