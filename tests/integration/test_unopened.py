@@ -195,11 +195,13 @@ def test_what_was_registered_before_it_opened_counts_after(manager, broken):
 
 
 def test_closing_ends_it(manager, broken):
+    before = threading.enumerate()
     made = manager()
     handle = made.tenant("acme")
     assert handle.get("k") is None
+    assert [thread.name for thread in threading.enumerate() if thread not in before] == ["caching-upkeep"]
     made.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "caching-upkeep"]
+    assert [thread for thread in threading.enumerate() if thread not in before] == []
     with pytest.raises(CacheError, match="closed"):
         handle.get("k")
 
