@@ -29,6 +29,8 @@ class Invalidator:
             return Invalidated(0)
         self._writer.refuse_if_read_only()
         scope.counts.deletes += len(keys)
+        timing, began = state.timings.delete, state.now()
+        is_timed = timing.is_due()
         try:
             if self._store is None:
                 with state.alone:  # no change in place comes between
@@ -39,6 +41,8 @@ class Invalidator:
         finally:
             if self._store is not None:
                 state.stamps.touch_keys([scope.cells.key(key) for key in keys])
+            if is_timed:
+                timing.took(state.now() - began)
 
     def _forget(self, scope: Scope, key: str) -> bool:
         entry = scope.entries.get(key)
@@ -56,6 +60,8 @@ class Invalidator:
             return Invalidated(0)
         self._writer.refuse_if_read_only()
         scope.counts.invalidations += 1
+        timing, began = state.timings.invalidate, state.now()
+        is_timed = timing.is_due()
         try:
             if self._store is not None:
                 if scope.names is None:
@@ -63,6 +69,8 @@ class Invalidator:
                 await self._store.mutate([], [BumpTags(scope.tenant, tuple(ledger_tags(scope, names)))])
         finally:
             state.stamps.touch_tags(scope.cells, names)
+            if is_timed:
+                timing.took(state.now() - began)
         return Invalidated(len(names))
 
     async def clear(self, scope: Scope) -> Invalidated:

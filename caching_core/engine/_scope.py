@@ -14,6 +14,7 @@ from caching_core.engine._counts import Counts
 from caching_core.engine._flight import Flights
 from caching_core.engine._gate import AuditGate
 from caching_core.engine._strategy import Strategies
+from caching_core.engine._timing import Timings
 from caching_core.errors import QuotaExceeded
 from caching_core.events import Hooks
 from caching_core.runtime import Mutex
@@ -94,6 +95,7 @@ class EngineState:
         "scopes",
         "stamps",
         "strategies",
+        "timings",
         "usual_writings",
     )  # fmt: skip
 
@@ -123,6 +125,7 @@ class EngineState:
         self.strategies = Strategies()
         self.now = now
         self.flights = Flights()
+        self.timings = Timings()
         self.ledgers: dict[str, LedgerCopy] = {}
         self.scopes: dict[tuple[str, str], Scope] = {}
         # Whether a policy or a strategy may have a say in a write; and the writings of those that none has, by ttl.

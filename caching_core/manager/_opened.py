@@ -125,6 +125,14 @@ class OpenedManager(Generic[H]):
         """Let instances of an Enum, dataclass or pydantic model be cached as what they are. Every process must register it."""
         self._opened().state.codec.register_class(cls, name=name)
 
+    def metrics_text(self) -> str:
+        """Return the metrics of this process in the Prometheus text format, version 0.0.4.
+
+        Names begin with ``metrics_namespace``. 100 tenants have series of their own, the rest are ``other`` together. Asks the
+        store what it holds, so it may block for a moment: on an event loop call it in a thread.
+        """
+        return self._opened().metrics_text()
+
     def flush_audit(self, timeout: float = 5.0) -> bool:
         """Write out what the audit log holds in memory; False if ``timeout`` seconds were not enough."""
         audit = self._opened().audit
