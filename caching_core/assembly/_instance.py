@@ -17,8 +17,8 @@ from caching_core.config import CacheConfig, PolicyBook, fingerprint
 from caching_core.crypto import FLEET, derive
 from caching_core.engine import Counts, EngineOptions, EngineState, MultiLevelCache, OpenGate
 from caching_core.errors import AuditUnavailable, CacheError, NotSupported, TierUnavailable
-from caching_core.events import ConfigNote, Hooks, Started, Stopped, UpkeepFailed
-from caching_core.insight import CacheStats, Metrics
+from caching_core.events import ConfigNote, Event, Hooks, Started, Stopped, TierLost, UpkeepFailed
+from caching_core.insight import CacheStats, Condition, Health, Metrics, TierHealth, probe
 from caching_core.runtime import BlockingRuntime, LoopRuntime, PeriodicWorker, Runtime, run_sync
 from caching_core.tiers import Store, StoreUsage
 from caching_core.tiers.disk import DiskStore
@@ -44,6 +44,8 @@ class Instance:
         self.config = config
         self.hooks = Hooks()
         self.hooks.subscribe(note)
+        self.hooks.subscribe(self._keep_reason)
+        self._why_lost = ""
         self._is_closed = False
         with ExitStack() as opened:
             place = open_place(config, self.hooks, environ=os.environ if environ is None else environ, on_replaced=self._drop_all)
@@ -207,6 +209,22 @@ class Instance:
         if self._metrics is None:
             return "# monitoring_enabled is false: no metrics\n"
         return self._metrics.text(run_sync(_usage(self.blocking.store)))
+
+    async def health(self, store: Store | None) -> Health:
+        """Return whether each level answers; the store is asked as ``store`` sees it."""
+        config = self.config
+        tiers: list[TierHealth] = []
+        if self.memory is not None:
+            tiers.append(TierHealth(CacheLevel.L1, "memory", Condition.UP))
+        if store is not None:
+            tiers.append(await probe(store, level=CacheLevel.L2, tier="disk"))
+        elif config.cache_levels > 1 and config.l2.enabled and not config.disabled:
+            tiers.append(TierHealth(CacheLevel.L2, "disk", Condition.ABSENT, reason=self._why_lost))
+        return Health(tuple(tiers))
+
+    def _keep_reason(self, event: Event) -> None:
+        if isinstance(event, TierLost):
+            self._why_lost = event.reason
 
     def before_fork(self) -> None:
         """Let no thread hold what a child would go on holding."""
