@@ -12,9 +12,11 @@ from caching_core.engine._read import HIGH
 from caching_core.engine._request import Request, WriteOptions, checked, usual_writing
 from caching_core.engine._scope import EngineOptions, EngineState, Scope
 from caching_core.engine._strategy import CustomStrategy, Strategies
+from caching_core.engine._timing import BOUNDS, Timing, Timings
 from caching_core.engine._write import Writing
 
 __all__ = [
+    "BOUNDS",
     "HIGH",
     "AuditGate",
     "BoundHandle",
@@ -31,6 +33,8 @@ __all__ = [
     "Request",
     "Scope",
     "Strategies",
+    "Timing",
+    "Timings",
     "WriteOptions",
     "Writing",
     "checked",
