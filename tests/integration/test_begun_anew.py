@@ -1,6 +1,7 @@
 """A directory that is begun anew under other keys, or used with other names: nothing stale, and all go on together; real processes."""
 
 import shutil
+import signal
 import threading
 import time
 from dataclasses import dataclass
@@ -67,7 +68,9 @@ def keystore_only(directory):
 
 
 def everything(directory):
-    shutil.rmtree(directory)
+    gone = directory.with_name("gone")
+    directory.rename(gone)  # in one step: those who run would make files in it meanwhile
+    shutil.rmtree(gone)
 
 
 def hear_each_other(clients, rounds=5):
@@ -307,9 +310,11 @@ def test_who_lost_the_directory_to_another_scheme_says_so_until_it_is_free(clien
     one = client()
     one.call("set", "k", "old")
     one.call("get", "k")
+    one.peer.process.send_signal(signal.SIGSTOP)  # else it may be the first to use the new directory
     everything(directory)
     other = client(key_privacy="hashed")
     other.call("delete", "k")
+    one.peer.process.send_signal(signal.SIGCONT)
     eventually(lambda: one.ask("delete", "k")[0] == "TierUnavailable" and "key_privacy" in one.ask("delete", "k")[1], timeout=10)
     assert one.call("get", "k") is None
     other.call("close")
