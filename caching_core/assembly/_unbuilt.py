@@ -11,7 +11,6 @@ _WITHOUT_EFFECT: Final[Mapping[str, Mapping[str, tuple[object, ...]]]] = {
     "l1": {"max_age": ()},
     "l3": {"shards": (1,), "deadline": ()},
     "crypto": {"audit_keystore": (None,)},
-    "tenancy": {"trusted_proxies": ((),)},
     "coherence": {"mode": ("log",), "outage_grace": (0, 0.0), "on_failover": ("strict",), "log_max_records": (), "log_shards": (1,)},
     "resilience": dict.fromkeys(
         (
