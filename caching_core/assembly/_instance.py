@@ -12,7 +12,7 @@ from caching_core.assembly._note import note
 from caching_core.assembly._place import Place, is_full, open_place
 from caching_core.assembly._unbuilt import refuse_what_is_not_built, without_effect
 from caching_core.audit import AuditLog
-from caching_core.codec import Codec
+from caching_core.codec import Codec, PickleSerializer
 from caching_core.coherence import Stamps, TableForeign
 from caching_core.config import CacheConfig, PolicyBook, fingerprint
 from caching_core.crypto import FLEET, derive
@@ -113,12 +113,11 @@ class Instance:
 
     def _make_state(self, after: "Instance | None") -> EngineState:
         config = self.config
-        codec = Codec(compression=config.compression, max_value_bytes=config.max_value_bytes, serializer=config.serializer)
         state = EngineState(
             options=_options(config, has_disk=self.directory is not None),
             stamps=self.stamps,
             memory=self.memory,
-            codec=codec if after is None else after.state.codec,
+            codec=_codec(config) if after is None else after.state.codec,
             ring=self.ring,
             hooks=self.hooks,
             policies=PolicyBook(config.policies),
@@ -353,6 +352,16 @@ async def _usage(store: Store | None) -> StoreUsage | None:
 def _memory(config: CacheConfig) -> MemoryTier | None:
     l1 = config.l1
     return MemoryTier(max_entries=l1.max_entries, max_bytes=l1.max_bytes, policy=l1.policy) if l1.enabled else None
+
+
+def _codec(config: CacheConfig) -> Codec:
+    mode = config.crypto.pickle
+    return Codec(
+        compression=config.compression,
+        max_value_bytes=config.max_value_bytes,
+        serializer=config.serializer,
+        pickle=None if mode == "off" else PickleSerializer(mode, config.crypto.pickle_allow),
+    )
 
 
 def _options(config: CacheConfig, *, has_disk: bool) -> EngineOptions:

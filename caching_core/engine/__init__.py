@@ -7,6 +7,7 @@ from caching_core.engine._engine import MultiLevelCache
 from caching_core.engine._explain import Explanation
 from caching_core.engine._gate import AuditGate, OpenGate
 from caching_core.engine._lifetime import Lifetime, lifetime
+from caching_core.engine._listing import KeyPage
 from caching_core.engine._load import Loading
 from caching_core.engine._read import HIGH
 from caching_core.engine._request import Request, WriteOptions, checked, usual_writing
@@ -26,6 +27,7 @@ __all__ = [
     "EngineOptions",
     "EngineState",
     "Explanation",
+    "KeyPage",
     "Lifetime",
     "Loading",
     "MultiLevelCache",

@@ -17,7 +17,7 @@ from caching_core.tenancy._checks import (
     named,
 )
 from caching_core.tenancy._current import Actor, carry_tenant, current_actor, current_tenant, use_actor, use_tenant
-from caching_core.tenancy._names import NameScheme, is_plain_key, physical_name, tenant_prefix
+from caching_core.tenancy._names import NameScheme, is_plain_key, namespace_in, namespace_prefix, physical_name, tenant_prefix
 from caching_core.tenancy._policy import MAX_TENANTS, TenantPolicy
 from caching_core.tenancy._rejection import PROBLEM_JSON, Cause, Rejection
 from caching_core.tenancy._resolvers import (
@@ -64,6 +64,8 @@ __all__ = [
     "current_tenant",
     "is_plain_key",
     "named",
+    "namespace_in",
+    "namespace_prefix",
     "physical_name",
     "resolve",
     "tenant_prefix",
