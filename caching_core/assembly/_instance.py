@@ -12,18 +12,19 @@ from caching_core.assembly._note import note
 from caching_core.assembly._place import Place, is_full, open_place
 from caching_core.assembly._unbuilt import refuse_what_is_not_built, without_effect
 from caching_core.audit import AuditLog
-from caching_core.codec import Codec
+from caching_core.codec import Codec, PickleSerializer
 from caching_core.coherence import Stamps, TableForeign
 from caching_core.config import CacheConfig, PolicyBook, fingerprint
 from caching_core.crypto import FLEET, derive
 from caching_core.engine import Counts, EngineOptions, EngineState, MultiLevelCache, OpenGate
 from caching_core.errors import AuditUnavailable, CacheError, ConfigInvalid, NotSupported, TierUnavailable
-from caching_core.events import ConfigNote, Hooks, Started, Stopped, TierLost, TierOpened, UpkeepFailed
-from caching_core.insight import CacheStats
+from caching_core.events import ConfigNote, Event, Hooks, Started, Stopped, TierLost, TierOpened, UpkeepFailed
+from caching_core.insight import CacheStats, Condition, Health, Metrics, TierHealth, probe
 from caching_core.runtime import BlockingRuntime, LoopRuntime, PeriodicWorker, Runtime, run_sync
-from caching_core.tiers import Store
+from caching_core.tiers import Store, StoreUsage
 from caching_core.tiers.disk import DiskStore
 from caching_core.tiers.memory import MemoryTier
+from caching_core.types import CacheLevel
 
 UPKEEP_SECONDS: Final = 1.0
 
@@ -58,6 +59,8 @@ class Instance:
         self.config = config
         self.hooks = Hooks()
         self.hooks.subscribe(note)
+        self.hooks.subscribe(self._keep_reason)
+        self._why_lost = ""
         self.successor: Instance | None = None
         self._renew = renew
         self._lost = self._told = None if away is None else str(away)  # why, and why not renewed, as last said
@@ -73,6 +76,7 @@ class Instance:
             self.blocking_runtime, self.loop_runtime = BlockingRuntime(), LoopRuntime()
             self.blocking = self._engine(self.blocking_runtime, opened)
             self.loop = self._engine(self.loop_runtime, opened)
+            self._metrics = self._make_metrics()
             opened.callback(self.loop_runtime.close)
             opened.callback(self.blocking_runtime.close)
             if self.directory is not None or self._lost is not None:
@@ -109,12 +113,11 @@ class Instance:
 
     def _make_state(self, after: "Instance | None") -> EngineState:
         config = self.config
-        codec = Codec(compression=config.compression, max_value_bytes=config.max_value_bytes, serializer=config.serializer)
         state = EngineState(
             options=_options(config, has_disk=self.directory is not None),
             stamps=self.stamps,
             memory=self.memory,
-            codec=codec if after is None else after.state.codec,
+            codec=_codec(config) if after is None else after.state.codec,
             ring=self.ring,
             hooks=self.hooks,
             policies=PolicyBook(config.policies),
@@ -124,6 +127,12 @@ class Instance:
         if after is not None:
             state.strategies = after.state.strategies
         return state
+
+    def _make_metrics(self) -> Metrics | None:
+        if not self.config.monitoring.enabled:
+            return None
+        level = None if self.blocking.store is None else CacheLevel.L2
+        return Metrics(self.state, store_level=level, prefix=self.config.metrics_namespace)
 
     def _engine(self, runtime: Runtime, opened: ExitStack) -> MultiLevelCache:
         store = self._store(runtime)
@@ -275,18 +284,36 @@ class Instance:
                 "hits_l1": self.memory.hits(), "l1_entries": usage.entries, "l1_bytes": usage.bytes, "l1_evicted": usage.evicted,
                 "l1_max_entries": usage.max_entries, "l1_max_bytes": usage.max_bytes, "l1_policy": self.memory.running,
             }  # fmt: skip
-        if store is not None:
-            try:
-                held = await store.usage()
-            except TierUnavailable:
-                held = None
-            if held is not None:
-                figures |= {
-                    "l2_entries": held.entries, "l2_bytes": held.frame_bytes, "l2_stored_bytes": held.stored_bytes,
-                    "l2_evicted": held.evicted, "l2_expired": held.expired,
-                }  # fmt: skip
+        held = await _usage(store)
+        if held is not None:
+            figures |= {
+                "l2_entries": held.entries, "l2_bytes": held.frame_bytes, "l2_stored_bytes": held.stored_bytes,
+                "l2_evicted": held.evicted, "l2_expired": held.expired,
+            }  # fmt: skip
         figures["tenants"] = len({tenant for tenant, _ in self.state.scopes})
         return CacheStats(**figures)  # type: ignore[arg-type]  # the names are the fields', checked by the constructor
+
+    def metrics_text(self) -> str:
+        """Return a scrape of this process; a comment where monitoring is off. Asks the store, which may block."""
+        if self._metrics is None:
+            return "# monitoring_enabled is false: no metrics\n"
+        return self._metrics.text(run_sync(_usage(self.blocking.store)))
+
+    async def health(self, store: Store | None) -> Health:
+        """Return whether each level answers; the store is asked as ``store`` sees it."""
+        config = self.config
+        tiers: list[TierHealth] = []
+        if self.memory is not None:
+            tiers.append(TierHealth(CacheLevel.L1, "memory", Condition.UP))
+        if store is not None:
+            tiers.append(await probe(store, level=CacheLevel.L2, tier="disk"))
+        elif config.cache_levels > 1 and config.l2.enabled and not config.disabled:
+            tiers.append(TierHealth(CacheLevel.L2, "disk", Condition.ABSENT, reason=self._why_lost))
+        return Health(tuple(tiers))
+
+    def _keep_reason(self, event: Event) -> None:
+        if isinstance(event, TierLost):
+            self._why_lost = event.reason
 
     def before_fork(self) -> None:
         """Let no thread hold what a child would go on holding."""
@@ -314,9 +341,27 @@ class Instance:
         self.state.drop_all()
 
 
+async def _usage(store: Store | None) -> StoreUsage | None:
+    """Return what a store holds; None if there is none, or it does not say."""
+    try:
+        return None if store is None else await store.usage()
+    except TierUnavailable:
+        return None
+
+
 def _memory(config: CacheConfig) -> MemoryTier | None:
     l1 = config.l1
     return MemoryTier(max_entries=l1.max_entries, max_bytes=l1.max_bytes, policy=l1.policy) if l1.enabled else None
+
+
+def _codec(config: CacheConfig) -> Codec:
+    mode = config.crypto.pickle
+    return Codec(
+        compression=config.compression,
+        max_value_bytes=config.max_value_bytes,
+        serializer=config.serializer,
+        pickle=None if mode == "off" else PickleSerializer(mode, config.crypto.pickle_allow),
+    )
 
 
 def _options(config: CacheConfig, *, has_disk: bool) -> EngineOptions:

@@ -8,12 +8,15 @@ user or at exit.
 import atexit
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from caching_core.assembly._instance import Instance
 from caching_core.config import CacheConfig, fingerprint
 from caching_core.errors import KeyUnavailable, TierUnavailable
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -28,6 +31,16 @@ class _Registry:
     def __init__(self) -> None:
         self._mutex = threading.RLock()
         self._shared: dict[str, _Shared] = {}
+        self._kept: dict[Hashable, Any] = {}  # Any: of the types that the callers know
+
+    def keep(self, name: Hashable, make: Callable[[], T]) -> T:
+        kept: T | None = self._kept.get(name)
+        if kept is None:
+            with self._mutex:
+                kept = self._kept.get(name)
+                if kept is None:
+                    kept = self._kept[name] = make()
+        return kept
 
     def acquire(self, config: CacheConfig, keep: Callable[[Instance], None] | None, *, is_patient: bool) -> Instance:
         name = fingerprint(config)
@@ -122,6 +135,14 @@ def acquire(config: CacheConfig, keep: Callable[[Instance], None] | None = None,
 def renew(lost: Instance) -> None:
     """Open a lost instance now. Raises as opening does."""
     _registry.renew(lost)
+
+
+def keep(name: Hashable, make: Callable[[], T]) -> T:
+    """Return what was made under this name in this process, made now if nothing was; kept until the process ends.
+
+    For frameworks that make an object per thread and task, all of which are to share what ``make`` returns.
+    """
+    return _registry.keep(name, make)
 
 
 def release(instance: Instance) -> None:

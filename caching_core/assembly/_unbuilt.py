@@ -11,7 +11,6 @@ _WITHOUT_EFFECT: Final[Mapping[str, Mapping[str, tuple[object, ...]]]] = {
     "l1": {"max_age": ()},
     "l3": {"shards": (1,), "deadline": ()},
     "crypto": {"audit_keystore": (None,)},
-    "tenancy": {"trusted_proxies": ((),)},
     "coherence": {"mode": ("log",), "outage_grace": (0, 0.0), "on_failover": ("strict",), "log_max_records": (), "log_shards": (1,)},
     "resilience": dict.fromkeys(
         (
@@ -24,7 +23,7 @@ _WITHOUT_EFFECT: Final[Mapping[str, Mapping[str, tuple[object, ...]]]] = {
     "learning": dict.fromkeys(
         ("ttl_floor", "ttl_stretch", "staleness_budget", "learning_rate", "optimization_interval", "min_data_points"), ()
     ) | {"ml_predictions": (False,), "auto_optimization": (False,)},
-    "monitoring": {"enabled": (False,), "health_check_interval": ()},
+    "monitoring": {"health_check_interval": ()},
     "alerts": {"channels": ({},)},
 }  # fmt: skip
 
@@ -36,7 +35,6 @@ def refuse_what_is_not_built(config: CacheConfig) -> None:
         "l3_nodes": bool(config.l3.nodes),
         "sentinels": bool(config.l2.sentinels),
         "roles": config.tenancy.roles is not None,
-        "pickle": config.crypto.pickle != "off",
         "metrics_port": config.monitoring.metrics_port is not None,
     }
     asked = [name for name, is_set in refusals.items() if is_set]
@@ -51,8 +49,6 @@ def without_effect(config: CacheConfig) -> str:
 
 
 def _idle(config: CacheConfig) -> Iterator[str]:
-    if config.metrics_namespace:
-        yield "metrics_namespace"
     for group_name, settings in _WITHOUT_EFFECT.items():
         group = getattr(config, group_name)
         for name, harmless in settings.items():

@@ -1,5 +1,5 @@
 """The command line: ``caching …``."""
 
-from caching_core.cli._main import main
+from caching_core.cli._main import main, run_bound
 
-__all__ = ["main"]
+__all__ = ["main", "run_bound"]

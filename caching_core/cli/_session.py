@@ -4,9 +4,10 @@ import json
 import tomllib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from caching_core.config import CacheConfig
 from caching_core.errors import ConfigInvalid, TenantUnknown, TierUnavailable
@@ -15,8 +16,20 @@ from caching_core.tenancy import TenantPolicy, check_namespace
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """The cache that a program of its own lends the command line: its settings, and the namespace that its keys stand in."""
+
+    config: CacheConfig
+    namespace: str
+
+
+# What the commands work on where no settings file is named; set for the run of one command line.
+bound: Final[ContextVar[Bound | None]] = ContextVar("caching_core_cli_bound", default=None)
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
-    """Which cache a command works on: the settings' file, the environment's ``CACHING_*``, then the options."""
+    """Which cache a command works on: the settings' file, else the bound cache, else the environment's ``CACHING_*``; then the options."""
 
     directory: Path | None = None
     namespace: str | None = None
@@ -25,7 +38,11 @@ class Session:
 
     def config(self, **overrides: object) -> CacheConfig:
         """Return the configuration; the ports that a serving process opens stay closed."""
-        config = CacheConfig.build(read_settings(self.config_file) if self.config_file else {})
+        lent = bound.get()
+        if lent is not None and self.config_file is None:
+            config = lent.config
+        else:
+            config = CacheConfig.build(read_settings(self.config_file) if self.config_file else {})
         changes: dict[str, object] = {"metrics_port": None, **overrides}
         if self.directory is not None:
             changes["directory"] = str(self.directory)
@@ -39,7 +56,10 @@ class Session:
             if self.tenant is not None or not config.tenancy.tenants:
                 raise
             raise TenantUnknown(f"this cache has tenants ({', '.join(config.tenancy.tenants)}); say which with --tenant") from None
-        return tenant, config.namespace if self.namespace is None else check_namespace(self.namespace)
+        if self.namespace is not None:
+            return tenant, check_namespace(self.namespace)
+        lent = bound.get()
+        return tenant, config.namespace if lent is None or self.config_file is not None else lent.namespace
 
     @contextmanager
     def manager(self, *, only_reads: bool = False) -> Generator[SyncCacheManager]:

@@ -6,6 +6,7 @@ from caching_core.codec._frame import NEVER, OVERHEAD, UNIT_MS, VERSION_BITS, fr
 from caching_core.codec._isolation import isolate
 from caching_core.codec._kinds import CompressorId, Flag, Refusal, Refused, SerializerId
 from caching_core.codec._opened import Opened
+from caching_core.codec._pickle import PickleSerializer, ValueNotPickled
 from caching_core.codec._serializer import BaseSerializer
 
 __all__ = [
@@ -23,10 +24,12 @@ __all__ = [
     "Opened",
     "Packed",
     "Payload",
+    "PickleSerializer",
     "Refusal",
     "Refused",
     "SerializerId",
     "Thaw",
+    "ValueNotPickled",
     "frame_key_id",
     "frame_nonce",
     "isolate",

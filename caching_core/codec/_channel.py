@@ -33,12 +33,13 @@ from caching_core.codec._meta import Meta, pack_meta, unpack_meta
 from caching_core.codec._opened import Opened, new_opened
 from caching_core.codec._plain import PlainBatch
 from caching_core.crypto import Random, TenantKeys
-from caching_core.errors import KeyInvalid, ValueTooLarge
+from caching_core.errors import KeyInvalid, ValueNotKept, ValueTooLarge
 
 _FLAGS: Final = int(Flag.NEGATIVE | Flag.HTTP | Flag.STALE_IF_ERROR | Flag.HIGH)
 _HIGH: Final = int(Flag.HIGH)
 _OTHER_FLAGS: Final = ~_FLAGS
 _READABLE: Final = frozenset(map(int, (SerializerId.BYTES, SerializerId.MSGPACK, SerializerId.JSON, SerializerId.INT, SerializerId.USER)))
+_PICKLE: Final = int(SerializerId.PICKLE)
 _COMPRESSORS: Final = frozenset(map(int, CompressorId))
 _MOST_METAS: Final = 64
 _HEADER: Final = slice(1, 1 + HEADER)
@@ -75,7 +76,7 @@ class Channel:
     """
 
     __slots__ = (
-        "_bound", "_codec", "_hook", "_keys", "_largest", "_metas", "_plain_batch", "_sealed_metas", "_smallest", "_unpack",
+        "_bound", "_codec", "_hook", "_keys", "_largest", "_metas", "_plain_batch", "_readable", "_sealed_metas", "_smallest", "_unpack",
         "namespace", "tenant",
     )  # fmt: skip
 
@@ -89,6 +90,8 @@ class Channel:
         self._bound = _prefixed(tenant) + _prefixed(namespace)
         self._largest = OVERHEAD + META_PREFIX + LARGEST_META + codec.max_value_bytes
         self._smallest = codec.compressor.smallest
+        # Who may write to the store writes plain frames as well as we do: a pickle is read only where a seal says who made it.
+        self._readable = _READABLE | {_PICKLE} if keys is not None and codec.reads_pickle else _READABLE
         self._unpack, self._hook = codec.unpack_with_hook
         self._metas: dict[bytes, Meta] = {}
         self._sealed_metas: dict[tuple[bytes, int, tuple[str, ...]], bytes] = {}
@@ -132,7 +135,7 @@ class Channel:
         cost = cost_ms if 0 <= cost_ms < _MOST_COST else _clamped(cost_ms)
         soft = soft_ms // UNIT_MS if soft_ms is not None and 0 <= soft_ms < _LONGEST_MS else units(soft_ms)
         hard = hard_ms // UNIT_MS if hard_ms is not None and 0 <= hard_ms < _LONGEST_MS else units(hard_ms)
-        head = PLAIN if keys is None else SEALED
+        head = _plain_head(packed.serializer) if keys is None else SEALED
         header = LAYOUT.pack(
             head, flags, packed.serializer, compressor, raw_len, cost, created_ms, soft, hard, version_no, batch.names, nonce
         )
@@ -276,8 +279,8 @@ class Channel:
 
     def _read(self, frame: bytes, fields: tuple[int, ...], body: bytes) -> Opened:
         _, flags, serializer, compressor, raw_len, cost_ms, created_ms, soft, hard, version_no = fields
-        if flags & _OTHER_FLAGS or serializer not in _READABLE or compressor:
-            _check_header(flags, serializer, compressor)
+        if flags & _OTHER_FLAGS or serializer not in self._readable or compressor:
+            self._check_header(flags, serializer, compressor)
         end = META_PREFIX + (body[0] << 8 | body[1])
         packed_meta = body[META_PREFIX:end]
         meta = self._metas.get(packed_meta) or self._remember(packed_meta)
@@ -311,6 +314,15 @@ class Channel:
             ),
         )
 
+    def _check_header(self, flags: int, serializer: int, compressor: int) -> None:
+        """Refuse what this release does not know; the header is authentic by now."""
+        if flags & _OTHER_FLAGS:
+            raise Refused(Refusal.FLAGS)
+        if serializer not in self._readable:
+            raise Refused(Refusal.SERIALIZER)
+        if compressor not in _COMPRESSORS:
+            raise Refused(Refusal.COMPRESSOR)
+
     def _pack_shared(self, epoch: bytes, seq: int, tags: tuple[str, ...]) -> bytes:
         """Pack the metadata that entries of one moment share, and remember it."""
         packed = _pack_meta(Meta(epoch, seq, tags, None, None, None))
@@ -340,6 +352,12 @@ def _prefixed(text: str) -> bytes:
     return (_LENGTHS[size] if size < 256 else size.to_bytes(4)) + data
 
 
+def _plain_head(serializer: int) -> int:
+    if serializer == _PICKLE:
+        raise ValueNotKept("a pickle is stored in a sealed frame or not at all, and security_enabled is false; set pickle to 'off'")
+    return PLAIN
+
+
 def _clamped(cost_ms: int) -> int:
     return _MOST_COST if cost_ms > 0 else 0
 
@@ -349,13 +367,3 @@ def _pack_meta(meta: Meta) -> bytes:
     if len(packed) > LARGEST_META:
         raise ValueTooLarge(f"tags and names of an entry take {len(packed)} bytes, more than {LARGEST_META}; use fewer or shorter tags")
     return len(packed).to_bytes(META_PREFIX) + packed
-
-
-def _check_header(flags: int, serializer: int, compressor: int) -> None:
-    """Refuse what this release does not know; the header is authentic by now."""
-    if flags & _OTHER_FLAGS:
-        raise Refused(Refusal.FLAGS)
-    if serializer not in _READABLE:
-        raise Refused(Refusal.SERIALIZER)
-    if compressor not in _COMPRESSORS:
-        raise Refused(Refusal.COMPRESSOR)

@@ -12,6 +12,7 @@ from caching_core.codec._compression import Compressor
 from caching_core.codec._json import dump_json, load_json
 from caching_core.codec._kinds import Refusal, Refused, SerializerId
 from caching_core.codec._packer import MsgpackPacker
+from caching_core.codec._pickle import PickleSerializer
 from caching_core.codec._serializer import BaseSerializer
 from caching_core.codec._wire import Hook, fast_wire, reference_wire
 from caching_core.errors import ConfigInvalid, ValueNotKept, ValueTooLarge
@@ -24,6 +25,7 @@ _BYTES: Final = int(SerializerId.BYTES)
 _MSGPACK: Final = int(SerializerId.MSGPACK)
 _JSON: Final = int(SerializerId.JSON)
 _INT: Final = int(SerializerId.INT)
+_PICKLE: Final = int(SerializerId.PICKLE)
 _USER: Final = int(SerializerId.USER)
 _MAX_INT: Final = 1 << 63
 UNDECODABLE: Final = (
@@ -84,6 +86,7 @@ class Codec:
         "_immutable",
         "_is_quick",
         "_packer",
+        "_pickle",
         "_users",
         "compressor",
         "load",
@@ -99,11 +102,16 @@ class Codec:
         max_value_bytes: int = 16 << 20,
         serializer: str = "msgpack",
         library: Literal["fast", "reference"] = "fast",
+        pickle: PickleSerializer | None = None,
     ) -> None:
-        """Start without registrations; ``serializer`` is used where a call names none, and may be registered later."""
+        """Start without registrations; ``serializer`` is used where a call names none, and may be registered later.
+
+        ``pickle`` takes what msgpack does not keep; without one nothing is pickled, and no pickle read.
+        """
         self.max_value_bytes = max_value_bytes
         self.compressor = Compressor(compression, largest=max_value_bytes)
         self._default = serializer
+        self._pickle = pickle
         self._book = ClassBook()
         wire = fast_wire() if library == "fast" else reference_wire()
         self._packer = MsgpackPacker(wire, self._book)
@@ -140,6 +148,11 @@ class Codec:
     def is_shared(self, cls: type) -> bool:
         """Tell whether ``cls`` was registered as immutable."""
         return cls in self._immutable
+
+    @property
+    def reads_pickle(self) -> bool:
+        """Return whether a pickle is read here at all."""
+        return self._pickle is not None
 
     def check_schema(self, schema: Mapping[str, bytes]) -> None:
         """Raise Refused where a class is unknown here or has another shape."""
@@ -218,6 +231,8 @@ class Codec:
             return _load_int
         if kind == _JSON:
             return load_json
+        if kind == _PICKLE and self._pickle is not None:
+            return self._pickle.load
         if kind == _USER and payload.user is not None:
             user = self._users.get(payload.user)
             if user is not None:
@@ -230,7 +245,12 @@ class Codec:
             return Packed(_BYTES, value)
         if kind is int and -_MAX_INT <= value < _MAX_INT:
             return Packed(_INT, b"%d" % value)
-        raw, schema = self._packer.dump(value)
+        try:
+            raw, schema = self._packer.dump(value)
+        except ValueNotKept:
+            if self._pickle is None:
+                raise
+            return Packed(_PICKLE, self._pickle.dump(value))
         return Packed(_MSGPACK, raw, schema=schema)
 
     @staticmethod

@@ -51,6 +51,7 @@ class Refusal(enum.StrEnum):
     DICTIONARY = "dictionary"
     METADATA = "metadata"
     SCHEMA = "schema"  # a registered class has another shape now
+    PICKLE = "pickle"  # names something that this process's list does not
     VALUE = "value"  # the payload does not decode
 
 

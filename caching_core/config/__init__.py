@@ -14,8 +14,8 @@ from caching_core.config._fingerprint import fingerprint
 from caching_core.config._forms import TENANT_FORM, TENANT_RULE
 from caching_core.config._levels import L1Config, L2Config, L3Config
 from caching_core.config._model import CacheConfig
-from caching_core.config._policies import PolicyBook
-from caching_core.config._report import shown
+from caching_core.config._policies import PolicyBook, glob
+from caching_core.config._report import nearest, shown
 from caching_core.config._safety import AuditConfig, CryptoConfig, Grant, TenancyConfig
 from caching_core.config._secret import MASK, Secret, SecretURL
 from caching_core.config._settings import Setting, settings
@@ -47,6 +47,8 @@ __all__ = [
     "Setting",
     "TenancyConfig",
     "fingerprint",
+    "glob",
+    "nearest",
     "settings",
     "shown",
 ]

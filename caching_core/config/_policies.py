@@ -37,8 +37,14 @@ class PolicyBook:
 def _matcher(name: str) -> Callable[[str, str], bool]:
     if _WILD.search(name) is None:
         return lambda namespace, _key: namespace == name
-    head = name[:-1]
-    if name.endswith("*") and _WILD.search(head) is None:
-        return lambda _namespace, key: key.startswith(head)
-    match = re.compile(fnmatch.translate(name.replace("[", "[[]"))).match
-    return lambda _namespace, key: match(key) is not None
+    fits = glob(name)
+    return lambda _namespace, key: fits(key)
+
+
+def glob(pattern: str) -> Callable[[str], bool]:
+    """Return whether a text fits a pattern in which ``*`` and ``?`` are wild; matching takes time linear in the text."""
+    head = pattern[:-1]
+    if pattern.endswith("*") and _WILD.search(head) is None:
+        return lambda text: text.startswith(head)
+    match = re.compile(fnmatch.translate(pattern.replace("[", "[[]"))).match
+    return lambda text: match(text) is not None

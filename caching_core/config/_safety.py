@@ -41,10 +41,14 @@ class CryptoConfig(Group):
         default="clear", meaning="whether key and tag names stand in the store as they are or hashed", flat="key_privacy"
     )
     pickle: PickleMode = setting(
-        default="off", meaning="which pickles are written and read: none, Django's, or listed classes too", flat="pickle"
+        default="off",
+        meaning="what pickle may keep where msgpack does not: nothing, a list (of Django and plain types), or anything",
+        flat="pickle",
     )
     pickle_allow: Annotated[tuple[Pattern, ...], Listed] = setting(
-        default=(), meaning="dotted names of further classes that a pickle may hold", flat="pickle_allow"
+        default=(),
+        meaning="what the list of pickle holds besides: dotted names, or patterns like app.* for the classes defined there",
+        flat="pickle_allow",
     )
 
 

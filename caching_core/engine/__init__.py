@@ -7,14 +7,17 @@ from caching_core.engine._engine import MultiLevelCache
 from caching_core.engine._explain import Explanation
 from caching_core.engine._gate import AuditGate, OpenGate
 from caching_core.engine._lifetime import Lifetime, lifetime
+from caching_core.engine._listing import KeyPage
 from caching_core.engine._load import Loading
 from caching_core.engine._read import HIGH
 from caching_core.engine._request import Request, WriteOptions, checked, usual_writing
 from caching_core.engine._scope import EngineOptions, EngineState, Scope
 from caching_core.engine._strategy import CustomStrategy, Strategies
+from caching_core.engine._timing import BOUNDS, Timing, Timings
 from caching_core.engine._write import Writing
 
 __all__ = [
+    "BOUNDS",
     "HIGH",
     "AuditGate",
     "BoundHandle",
@@ -24,6 +27,7 @@ __all__ = [
     "EngineOptions",
     "EngineState",
     "Explanation",
+    "KeyPage",
     "Lifetime",
     "Loading",
     "MultiLevelCache",
@@ -31,6 +35,8 @@ __all__ = [
     "Request",
     "Scope",
     "Strategies",
+    "Timing",
+    "Timings",
     "WriteOptions",
     "Writing",
     "checked",

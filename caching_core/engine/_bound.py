@@ -1,9 +1,11 @@
 """What a handle needs to ask L1 by itself, settled once when it is bound."""
 
+from time import monotonic
 from typing import Any
 
 from caching_core.engine._engine import MultiLevelCache
 from caching_core.tiers.memory import Entry
+from caching_core.types import MISSING
 
 
 class BoundHandle:
@@ -51,6 +53,21 @@ class BoundHandle:
     def __repr__(self) -> str:
         """Show what the handle is bound to."""
         return f"<{type(self).__name__} {self._scope.tenant}/{self._scope.namespace}>"
+
+    def peek(self, key: str) -> Any:
+        """Return the value under ``key`` where memory has it and nothing speaks against it, else MISSING: then ``get`` can say.
+
+        Never asks a store or waits, in either world; a hit is counted as one of ``get``.
+        """
+        try:
+            entry = self._entries[key]
+        except (KeyError, TypeError):
+            return MISSING
+        if entry.until > monotonic() and self._view[entry.lane] == entry.seen:
+            entry.n += 1
+            thaw = entry.thaw
+            return entry.value if thaw is None else thaw(entry.value)
+        return MISSING
 
     def bind_view(self, view: "memoryview[float]") -> None:
         """Take the stamp table that is current now; a handle that was closed may be told, too."""

@@ -3,6 +3,7 @@
 from caching_core.engine._change import Changer
 from caching_core.engine._explain import Explainer
 from caching_core.engine._invalidate import Invalidator
+from caching_core.engine._listing import Lister
 from caching_core.engine._load import Loader
 from caching_core.engine._read import Reader
 from caching_core.engine._scope import EngineState
@@ -15,10 +16,10 @@ class MultiLevelCache:
     """Coordinates the levels: memory first, then the authoritative store; one object per world (blocking, event loop).
 
     ``store`` is None where memory is the only level. The verbs stand in ``read``, ``load``, ``write``, ``change``,
-    ``invalidate`` and ``explain``; each takes a scope and awaits ports only.
+    ``invalidate``, ``listing`` and ``explain``; each takes a scope and awaits ports only.
     """
 
-    __slots__ = ("change", "explain", "invalidate", "load", "read", "runtime", "state", "store", "successor", "write")
+    __slots__ = ("change", "explain", "invalidate", "listing", "load", "read", "runtime", "state", "store", "successor", "write")
 
     def __init__(self, state: EngineState, store: Store | None, runtime: Runtime) -> None:
         self.state = state
@@ -30,4 +31,5 @@ class MultiLevelCache:
         self.write = Writer(state, store, self.read)
         self.change = Changer(state, store, runtime, self.read, self.write)
         self.invalidate = Invalidator(state, store, self.write)
+        self.listing = Lister(state, store, self.read)
         self.explain = Explainer(state, store, self.read)

@@ -177,7 +177,7 @@ class Explainer:
 
 
 _REMEDY = {
-    Refusal.SERIALIZER: ", its serialiser is not registered in this process; call register_serializer",
+    Refusal.SERIALIZER: ", its serialiser is not registered here (call register_serializer), or the setting pickle does not allow it",
     Refusal.SCHEMA: ", a class in it is not registered in this process, or has another shape; call register_class",
     Refusal.VALUE: ", its serialiser does not make a value of it",
 }

@@ -40,6 +40,8 @@ class Invalidator:
         state = self._state
         self._writer.refuse_if_read_only()
         scope.counts.deletes += len(keys)
+        timing, began = state.timings.delete, state.now()
+        is_timed = timing.is_due()
         try:
             if self._store is None:
                 with state.alone:  # no change in place comes between
@@ -50,6 +52,8 @@ class Invalidator:
         finally:
             if self._store is not None:
                 state.stamps.touch_keys([scope.cells.key(key) for key in keys])
+            if is_timed:
+                timing.took(state.now() - began)
 
     async def _quietly(self, scope: Scope, work: Coroutine[Any, Any, Invalidated]) -> Invalidated:  # Any: nothing is sent
         """Do the work of a disabled cache, whose callers must not meet what is wrong with it."""
@@ -80,6 +84,8 @@ class Invalidator:
         state = self._state
         self._writer.refuse_if_read_only()
         scope.counts.invalidations += 1
+        timing, began = state.timings.invalidate, state.now()
+        is_timed = timing.is_due()
         try:
             if self._store is not None:
                 if scope.names is None:
@@ -87,6 +93,8 @@ class Invalidator:
                 await self._store.mutate([], [BumpTags(scope.tenant, tuple(ledger_tags(scope, names)))])
         finally:
             state.stamps.touch_tags(scope.cells, names)
+            if is_timed:
+                timing.took(state.now() - began)
         return Invalidated(len(names))
 
     async def clear(self, scope: Scope) -> Invalidated:

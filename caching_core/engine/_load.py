@@ -276,11 +276,16 @@ class Loader:
 
     async def _load(self, scope: Scope, loading: Loading) -> tuple[Any, Lifetime | None, Packed]:
         scope.counts.loads += 1
+        timing, began = self._state.timings.load, self._state.now()
+        is_timed = timing.is_due()
         try:
             value = await _call(loading.loader)
         except BaseException:
             scope.counts.load_errors += 1
             raise
+        finally:
+            if is_timed:
+                timing.took(self._state.now() - began)
         # Packed even where only L1 keeps it: a value that cannot be kept is refused everywhere alike.
         return value, loading.life(value), self._state.codec.pack(value, serializer=loading.serializer)
 

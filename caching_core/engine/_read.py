@@ -8,6 +8,7 @@ from typing import Any, Final
 from caching_core.codec import Channel, Current, CurrentValue, Flag, Opened, Refusal, Refused, isolate
 from caching_core.coherence import LedgerCopy, Verdict, fields_of
 from caching_core.engine._scope import COLD, FOREVER, EngineState, Scope
+from caching_core.engine._timing import SAMPLING
 from caching_core.errors import EntryCorrupt, KeyNeverMade, KeyUnavailable, TierUnavailable
 from caching_core.tenancy import check_key, named
 from caching_core.tiers import STALE_MARK, UNKNOWN, Delete, Ledger, Store
@@ -69,7 +70,10 @@ class Reader:
         found = scope.channel.open_current(data, blob, plain[1], now_ms=now_ms)  # type: ignore[union-attr]  # the same
         if found is None or (entry is not None and not self._kept(scope, key, entry, found, now - now_ms / 1000)):
             return MISSING
-        scope.counts.hits_l2 += 1
+        counts = scope.counts
+        counts.hits_l2 += 1
+        if counts.hits_l2 & SAMPLING == 1:
+            state.timings.get.took(state.now() - now)
         return found[0]
 
     def _kept(self, scope: Scope, key: str, entry: Entry, found: CurrentValue, offset: float) -> bool:
@@ -105,8 +109,10 @@ class Reader:
         if store is None or state.options.disabled:
             scope.counts.misses += 1
             return default
+        timing, began = state.timings.get, state.now()
+        is_timed = timing.is_due()
         try:
-            if scope.keys_until <= state.now():
+            if scope.keys_until <= began:
                 await state.bind_keys(scope)
             entry = self._captured(scope, key)
             blob = await store.get(scope.names.of(key)[0])  # type: ignore[union-attr]  # bound above
@@ -124,6 +130,9 @@ class Reader:
             scope.counts.unavailable += 1
             if state.options.strict:
                 raise
+        finally:
+            if is_timed:
+                timing.took(state.now() - began)
         scope.counts.misses += 1
         return default
 

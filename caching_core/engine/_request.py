@@ -132,7 +132,7 @@ class Request:
         level = policy.security_level if self.security_level is None and policy is not None else self.security_level
         if level not in _LEVELS:
             raise ConfigInvalid(f"security_level {level!r} is not known; use 'normal' or 'high'")
-        if level == "high" and state.is_plain:
+        if level == "high" and state.options.is_plain:
             raise ConfigInvalid("security_level 'high' seals a value, and security_enabled is false; enable it, or leave the level out")
         return _LEVELS[level]
 

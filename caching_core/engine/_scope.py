@@ -15,6 +15,7 @@ from caching_core.engine._flight import Flights
 from caching_core.engine._gate import AuditGate
 from caching_core.engine._refusals import Refusals
 from caching_core.engine._strategy import Strategies
+from caching_core.engine._timing import Timings
 from caching_core.errors import QuotaExceeded
 from caching_core.events import Hooks
 from caching_core.runtime import Mutex
@@ -90,7 +91,6 @@ class EngineState:
         "handles",
         "has_rules",
         "hooks",
-        "is_plain",
         "known_options",
         "ledgers",
         "memory",
@@ -102,6 +102,7 @@ class EngineState:
         "scopes",
         "stamps",
         "strategies",
+        "timings",
         "usual_writings",
     )  # fmt: skip
 
@@ -132,10 +133,10 @@ class EngineState:
         self.strategies = Strategies()
         self.now = now
         self.flights = Flights()
+        self.timings = Timings()
         self.ledgers: dict[str, LedgerCopy] = {}
         self.scopes: dict[tuple[str, str], Scope] = {}
         # Whether a policy or a strategy may have a say in a write; and the writings of those that none has, by ttl.
-        self.is_plain = options.is_plain
         self.blocks_writes = options.disabled or options.read_only
         self.has_rules = bool(policies) or options.strategy is not None
         self.usual_writings: dict[object, Any] = {}  # Any: Writing, of a module above this one

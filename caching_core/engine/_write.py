@@ -9,6 +9,7 @@ from caching_core.coherence import LedgerCopy
 from caching_core.engine._lifetime import Lifetime
 from caching_core.engine._read import HIGH, Reader
 from caching_core.engine._scope import FOREVER, EngineState, Scope
+from caching_core.engine._timing import SAMPLING
 from caching_core.errors import CacheError, KeyUnavailable, NotSupported, TierUnavailable, ValueNotKept
 from caching_core.tenancy import check_key, is_plain_key
 from caching_core.tiers import Delete, Expect, Put, Store
@@ -58,8 +59,8 @@ class Writer:
         life = writing.units
         if plain is None or names is None or names.is_hashed or life is None or type(key) is not str or not is_plain_key(key):
             return False
-        stamps = state.stamps
-        if scope.keys_until <= state.now() or state.blocks_writes or stamps.guard(scope.cells) != plain[0]:
+        stamps, began = state.stamps, state.now()
+        if scope.keys_until <= began or state.blocks_writes or stamps.guard(scope.cells) != plain[0]:
             return False
         packed = state.codec.pack_at_once(value)
         if packed is None:
@@ -75,16 +76,22 @@ class Writer:
                 return False
         finally:
             stamps.touch_key(*scope.cells.key(key))
-        scope.counts.sets += 1
+        counts = scope.counts
+        counts.sets += 1
+        if counts.sets & SAMPLING == 1:
+            state.timings.set.took(state.now() - began)
         return True
 
     def _set_in_memory_at_once(self, scope: Scope, key: str, value: Any, writing: Writing) -> bool:
         state = self._state
         if writing.tags or writing.life.is_over or state.blocks_writes:
             return False
-        key = check_key(key)
+        key, began = check_key(key), state.now()
         stored = self.set_in_memory(scope, key, value, state.codec.pack(value, serializer=writing.serializer), writing)
-        scope.counts.sets += stored
+        counts = scope.counts
+        counts.sets += stored
+        if counts.sets & SAMPLING == 1:
+            state.timings.set.took(state.now() - began)
         return stored
 
     async def set(self, scope: Scope, key: str, value: Any, writing: Writing) -> bool:
@@ -120,8 +127,12 @@ class Writer:
         self.refuse_if_read_only()
         scope.counts.sets += len(jobs)
         if store is None:
-            return [key for key, value, packed, writing in jobs if not self.set_in_memory(scope, key, value, packed, writing)]
+            skipped = [key for key, value, packed, writing in jobs if not self.set_in_memory(scope, key, value, packed, writing)]
+            scope.counts.sets_skipped += len(skipped)
+            return skipped
         places = [scope.cells.key(job[0]) for job in jobs]
+        timing, began = state.timings.set, state.now()
+        is_timed = timing.is_due()
         try:
             skipped = await self._settled(scope, jobs, store)
         except (TierUnavailable, KeyUnavailable):
@@ -134,6 +145,8 @@ class Writer:
             return [job[0] for job in jobs]
         finally:
             state.stamps.touch_keys(places)
+            if is_timed:
+                timing.took(state.now() - began)
         scope.counts.sets_skipped += len(skipped)
         return skipped
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any, Unpack
 
-from caching_core.engine import BoundHandle, Explanation, Lifetime, Request, WriteOptions, checked, usual_writing
+from caching_core.config import glob
+from caching_core.engine import BoundHandle, Explanation, KeyPage, Lifetime, Request, WriteOptions, checked, usual_writing
+from caching_core.events import PatternDeleted
 from caching_core.tenancy import check_key, check_keys
 from caching_core.types import MISSING, UNSET, Invalidated, Unset
 
@@ -135,6 +137,31 @@ class TenantCache(BoundHandle):
     async def decr(self, key: str, delta: int = 1, *, initial: int | None = 0, ttl: float | Unset | None = UNSET) -> int | None:
         """Subtract ``delta``; as ``incr``."""
         return await self.incr(key, -delta if type(delta) is int else delta, initial=initial, ttl=ttl)
+
+    async def key_page(self, pattern: str = "*", *, after: str = "", limit: int = 500) -> KeyPage:
+        """Return the keys that fit ``pattern`` (``*`` and ``?`` are wild) among the next ``limit`` entries; costs a read for each.
+
+        Start with ``after`` empty and go on with that of the page, until it is None. Raises TierUnavailable.
+        """
+        return await self._engine.listing.keys(self._scope, glob(pattern), after=after, limit=limit)
+
+    async def delete_pattern(self, pattern: str) -> Invalidated:
+        """Remove the keys that fit ``pattern``, page by page; ``count`` says how many were there. For groups, tags cost less."""
+        count, after = 0, ""
+        while True:
+            page = await self.key_page(pattern, after=after)
+            if page.keys:
+                count += (await self.delete_many(page.keys)).count
+            if page.after is None:
+                break
+            after = page.after
+        scope = self._scope
+        self._engine.state.hooks.emit(PatternDeleted(scope.tenant, scope.namespace, count))
+        return Invalidated(count)
+
+    async def namespaces(self, beginning: str = "") -> list[str]:
+        """Return the tenant's namespaces that begin so and hold entries, or that this process has used."""
+        return await self._engine.listing.namespaces(self._scope.tenant, beginning)
 
     async def explain(self, key: str) -> Explanation:
         """Return which level holds the value, how it is kept and for how long; or why it is a miss."""

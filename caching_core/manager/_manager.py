@@ -6,7 +6,7 @@ from typing import Any, Self, Unpack
 
 from caching_core.assembly import Instance
 from caching_core.engine import Explanation, WriteOptions
-from caching_core.insight import CacheStats
+from caching_core.insight import CacheStats, Health
 from caching_core.manager._handle import TenantCache
 from caching_core.manager._opened import OpenedManager
 from caching_core.types import UNSET, Invalidated, Unset
@@ -150,3 +150,8 @@ class CacheManager(OpenedManager[TenantCache]):
         """Return the figures of this process and of the store it shares."""
         opened = self._opened()
         return await opened.stats(opened.loop.store)
+
+    async def health(self) -> Health:
+        """Return whether each level of the cache answers; the deadline of a level bounds the wait for it."""
+        opened = self._opened()
+        return await opened.health(opened.loop.store)

@@ -1,6 +1,6 @@
 """What both managers do alike: settle the configuration, open the engine on first use, find tenants."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from caching_core.assembly import Instance, acquire, newest, release, renew
@@ -11,7 +11,7 @@ from caching_core.errors import CacheError, ConfigInvalid
 from caching_core.events import TenantRejected
 from caching_core.manager._closed import close_handle
 from caching_core.runtime import Mutex, after_fork_in_child
-from caching_core.tenancy import TenantPolicy, check_namespace
+from caching_core.tenancy import Rejection, RequestView, Resolver, TenantPolicy, check_namespace, resolve
 from caching_core.types import Invalidated
 
 H = TypeVar("H", bound=BoundHandle)
@@ -97,6 +97,31 @@ class OpenedManager(Generic[H]):
         """Let a handle of a closed manager say so."""
         close_handle(handle)
 
+    def require_tenant(self) -> None:
+        """Turn to multi-tenant use: from now on a call without a tenant, explicit or current, is TenantUnknown.
+
+        For who puts a resolver before the cache; a pinned tenant and ``tenant_isolation=False`` are left as they are.
+        """
+        self._policy.require_tenant()
+
+    def tenant_of(
+        self, view: RequestView, resolvers: Sequence[Resolver], *, is_known: Callable[[str], bool] | None = None
+    ) -> str | Rejection:
+        """Return the tenant of a request, or the answer that it gets instead, which is then in the audit log.
+
+        A tenant is known if the settings list or pin it; where they do neither, if code of this process has named it, or if
+        ``is_known`` says so.
+        """
+        policy = self._policy
+        found = resolve(
+            view,
+            resolvers,
+            is_known=lambda tenant: policy.is_known(tenant) or (is_known is not None and policy.is_open and is_known(tenant)),
+        )
+        if isinstance(found, Rejection):
+            self._opened().hooks.emit(TenantRejected(found.cause.value))
+        return found
+
     def register_strategy(self, name: str, strategy: CustomStrategy) -> None:
         """Make a strategy known under a name, for ``strategy=`` of calls, policies and the settings. Replaces an older one."""
         self._opened().state.strategies.register(name, strategy)
@@ -108,6 +133,14 @@ class OpenedManager(Generic[H]):
     def register_class(self, cls: type, *, name: str | None = None) -> None:
         """Let instances of an Enum, dataclass or pydantic model be cached as what they are. Every process must register it."""
         self._opened().state.codec.register_class(cls, name=name)
+
+    def metrics_text(self) -> str:
+        """Return the metrics of this process in the Prometheus text format, version 0.0.4.
+
+        Names begin with ``metrics_namespace``. 100 tenants have series of their own, the rest are ``other`` together. Asks the
+        store what it holds, so it may block for a moment: on an event loop call it in a thread.
+        """
+        return self._opened().metrics_text()
 
     def flush_audit(self, timeout: float = 5.0) -> bool:
         """Write out what the audit log holds in memory; False if ``timeout`` seconds were not enough."""

@@ -1,9 +1,10 @@
-"""The two worlds that drive the one engine, and what the layers above take of the host: threads, locks, a private place on disk."""
+"""The two worlds that drive the one engine, and what is taken of the host: threads, locks, a private place on disk, child processes."""
 
 from threading import Lock as Mutex
 
 from caching_core.runtime._blocking import BlockingRuntime, ThreadWaiter
 from caching_core.runtime._fork import after_fork_in_child
+from caching_core.runtime._launcher import bound_to_parent
 from caching_core.runtime._loop import LoopRuntime, TaskWaiter
 from caching_core.runtime._periodic import PeriodicWorker
 from caching_core.runtime._port import Runtime, Waiter
@@ -29,6 +30,7 @@ __all__ = [
     "ThreadWaiter",
     "Waiter",
     "after_fork_in_child",
+    "bound_to_parent",
     "create_file",
     "directory_locked",
     "identity",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any, Unpack
 
-from caching_core.engine import BoundHandle, Explanation, MultiLevelCache, WriteOptions, usual_writing
+from caching_core.engine import BoundHandle, Explanation, KeyPage, MultiLevelCache, WriteOptions, usual_writing
 from caching_core.manager import TenantCache
 from caching_core.runtime import run_sync
 from caching_core.tenancy import check_key
@@ -99,6 +99,18 @@ class SyncTenantCache(BoundHandle):
     def decr(self, key: str, delta: int = 1, *, initial: int | None = 0, ttl: float | Unset | None = UNSET) -> int | None:
         """Subtract ``delta``; as ``incr``."""
         return run_sync(self._verbs.decr(key, delta, initial=initial, ttl=ttl))
+
+    def key_page(self, pattern: str = "*", *, after: str = "", limit: int = 500) -> KeyPage:
+        """Return the keys that fit ``pattern`` (``*`` and ``?`` are wild) among the next ``limit`` entries."""
+        return run_sync(self._verbs.key_page(pattern, after=after, limit=limit))
+
+    def delete_pattern(self, pattern: str) -> Invalidated:
+        """Remove the keys that fit ``pattern``; ``count`` says how many were there."""
+        return run_sync(self._verbs.delete_pattern(pattern))
+
+    def namespaces(self, beginning: str = "") -> list[str]:
+        """Return the tenant's namespaces that begin so and hold entries, or that this process has used."""
+        return run_sync(self._verbs.namespaces(beginning))
 
     def explain(self, key: str) -> Explanation:
         """Return which level holds the value, how it is kept and for how long; or why it is a miss."""

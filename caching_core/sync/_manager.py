@@ -6,7 +6,7 @@ from typing import Any, Self, Unpack
 
 from caching_core.assembly import Instance
 from caching_core.engine import Explanation, WriteOptions
-from caching_core.insight import CacheStats
+from caching_core.insight import CacheStats, Health
 from caching_core.manager import OpenedManager, close_handle
 from caching_core.runtime import run_sync
 from caching_core.sync._handle import SyncTenantCache
@@ -154,3 +154,8 @@ class SyncCacheManager(OpenedManager[SyncTenantCache]):
         """Return the figures of this process and of the store it shares."""
         opened = self._opened()
         return run_sync(opened.stats(opened.blocking.store))
+
+    def health(self) -> Health:
+        """Return whether each level of the cache answers; the deadline of a level bounds the wait for it."""
+        opened = self._opened()
+        return run_sync(opened.health(opened.blocking.store))

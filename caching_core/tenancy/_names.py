@@ -11,6 +11,7 @@ it; a key that itself starts with ``~`` counts as unsafe. So no two entries shar
 import hashlib
 import re
 from typing import Final
+from urllib.parse import unquote
 
 PREFIX: Final = "cc:"
 MAX_PLAIN: Final = 200
@@ -78,8 +79,24 @@ def tenant_prefix(tenant: str) -> str:
     return f"{PREFIX}{{{tenant}}}:"
 
 
+def namespace_prefix(tenant: str, beginning: str) -> str:
+    """Return what the names of all entries begin with whose namespace begins so and stands in them in clear."""
+    return tenant_prefix(tenant) + _escaped(beginning)
+
+
+def namespace_in(name: str, tenant: str) -> tuple[str | None, str]:
+    """Return the namespace of a tenant's name, None where it is hidden or the cache's own; and what all its names sort before."""
+    prefix = tenant_prefix(tenant)
+    part = name[len(prefix) :].partition(":")[0]
+    return None if part[:1] in {"~", "@"} else unquote(part), f"{prefix}{part};"
+
+
+def _escaped(namespace: str) -> str:
+    return _UNSAFE_BYTE.sub(lambda found: b"%%%02X" % found.group()[0], namespace.encode()).decode("ascii")
+
+
 def _namespace_part(namespace: str, name_key: bytes) -> str:
-    escaped = _UNSAFE_BYTE.sub(lambda found: b"%%%02X" % found.group()[0], namespace.encode()).decode("ascii")
+    escaped = _escaped(namespace)
     if len(escaped) <= _MAX_PLAIN_NAMESPACE:
         return escaped
     return "~" + hashlib.blake2b(namespace.encode(), digest_size=_HASH_BYTES, key=name_key, person=b"cc-space-v1").hexdigest()

@@ -46,6 +46,11 @@ class TenantPolicy:
         """Return the tenant that every call belongs to, or None."""
         return self._pinned
 
+    @property
+    def is_open(self) -> bool:
+        """Return whether the settings neither list the tenants nor pin one."""
+        return self._pinned is None and not self._are_listed
+
     def require_tenant(self) -> None:
         """Turn to multi-tenant use: a resolver or middleware says from now on whose a call is."""
         self._is_multi = self._is_isolated

@@ -7,13 +7,14 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from example_project.tour._launcher import launched
+from caching_core.runtime import bound_to_parent
 
 ABSENT = "<absent>"
 _PREFIX = "caching-tour-"
@@ -32,7 +33,7 @@ class Member:
         self._log = folder / f"worker-{name}.log"
         with self._log.open("wb") as errors:
             self._process = subprocess.Popen(
-                launched(["-m", "example_project.tour._worker", "serve", str(directory)]),
+                bound_to_parent([sys.executable, "-m", "example_project.tour._worker", "serve", str(directory)]),
                 cwd=_ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

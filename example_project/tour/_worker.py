@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from caching_core import SyncCacheManager
-from example_project.tour._launcher import launched
+from caching_core.runtime import bound_to_parent
 from example_project.tour._workload import payload, row, visits
 
 Order = dict[str, Any]  # JSON, as the crew wrote it
@@ -94,8 +94,8 @@ class Worker:
         """Start a process that writes without end; it is the crew's grandchild."""
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("children are started from the main thread")
-        arguments = ["-m", "example_project.tour._worker", "write", self._directory, order["tenant"], order["log"]]
-        child = subprocess.Popen(launched(arguments), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "example_project.tour._worker", "write", self._directory, order["tenant"], order["log"]]
+        child = subprocess.Popen(bound_to_parent(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         self._children.append(child)
         return child.pid
 

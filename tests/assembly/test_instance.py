@@ -54,10 +54,11 @@ def test_settings_that_do_nothing_yet_are_named_once(manager, caplog):
         "coherence.outage_grace", "coherence.log_shards", "coherence.log_max_records", "coherence.on_failover", "coherence.mode",
         "l1.max_age",
         "resilience.failure_threshold", "learning.ml_predictions", "learning.auto_optimization", "monitoring.health_check_interval",
-        "monitoring.enabled", "audit.level", "audit.include_data_access", "audit.retention_days", "alerts.channels", "policies.coherence",
+        "audit.level", "audit.include_data_access", "audit.retention_days", "alerts.channels", "policies.coherence",
     ):  # fmt: skip
         assert name in note
     assert "resilience.window" not in note
+    assert "monitoring.enabled" not in note
     assert "secret" not in note
 
 

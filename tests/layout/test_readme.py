@@ -90,11 +90,12 @@ def test_the_example_runs(number, tmp_path):
     ast.parse(body)
     script = tmp_path / "example.py"
     script.write_text(body, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CACHING_DIRECTORY": str(tmp_path / "cache")}
+    path = os.pathsep.join(map(str, [ROOT, *(ROOT / "integrations").iterdir()]))
+    environment = {**os.environ, "PYTHONPATH": path, "CACHING_DIRECTORY": str(tmp_path / "cache")}
     done = subprocess.run(
         [sys.executable, str(script)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
     expected = re.findall(r"print\(.*\)  # (.*)$", body, re.MULTILINE)
-    assert expected
+    assert expected or "\napp = " in body  # what an application answers is tested with its integration
     assert done.stdout.split("\n")[:-1] == expected

@@ -140,7 +140,6 @@ async def test_the_basic_configuration_starts(blocks, tmp_path, monkeypatch):
             await names["cache_manager"].close()
 
 
-@missing("part 2")
 async def test_the_metrics_are_in_a_scrape(blocks, opened):
     families = set(re.findall(r"^(\w+)\{", blocks["Prometheus-Metriken"].body, re.MULTILINE))
     assert len(families) == 8

@@ -1,7 +1,10 @@
 """What the memory tier tells about itself."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from caching_core.tiers.memory._entry import Partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +35,13 @@ class TenantUsage(NamedTuple):
     bytes: int
     hits: int
     evicted: int
+
+
+def by_tenant(partitions: Iterable[Partition]) -> dict[str, TenantUsage]:
+    """Return the counts of each tenant that has one of ``partitions``."""
+    found: dict[str, TenantUsage] = {}
+    for partition in partitions:
+        own = TenantUsage(len(partition.entries), partition.bytes, partition.fold(), partition.evicted)
+        other = found.get(partition.tenant)
+        found[partition.tenant] = own if other is None else TenantUsage(*map(sum, zip(own, other, strict=True)))
+    return found

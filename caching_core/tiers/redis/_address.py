@@ -48,7 +48,7 @@ class Address:
         options.setdefault("protocol", 2)
         options.update(
             retry=Retry(NoBackoff(), 0), retry_on_error=(), health_check_interval=0, decode_responses=False,
-            socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS, driver_info=None,
         )  # fmt: skip
         if kind is SSLConnection:
             options.setdefault("ssl_min_version", ssl.TLSVersion.TLSv1_2)

@@ -1,4 +1,4 @@
-"""Processes of the tour end with their parents, whatever ends the parent."""
+"""Processes started by the launcher end with their parents, whatever ends the parent."""
 
 import os
 import subprocess
@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from caching_core.runtime import bound_to_parent
 from example_project.tour._crew import is_alive
 
 # A parent starts a child, the child a grandchild, all through the launcher; each says its id and then waits for ever.
 FAMILY = """
 import os, signal, subprocess, sys
-from example_project.tour._launcher import launched
+from caching_core.runtime import bound_to_parent
 depth = int(sys.argv[1])
 print(os.getpid(), flush=True)
 if depth:
-    subprocess.Popen(launched([__file__, str(depth - 1)]))
+    subprocess.Popen(bound_to_parent([sys.executable, __file__, str(depth - 1)]))
 signal.pause()
 """
 
@@ -42,17 +43,24 @@ def test_child_and_grandchild_end_after_kill_9_of_the_parent(family, survivors):
     assert survivors(pids) == []
 
 
-def test_a_child_whose_parent_is_gone_already_does_not_start(checkout, tmp_path):
+def test_a_child_whose_parent_is_gone_already_does_not_start(tmp_path):
     sign = tmp_path / "started"
-    program = ["-c", f"open({str(sign)!r}, 'w')"]
     nobody = subprocess.Popen([sys.executable, "-c", "pass"])
     nobody.wait()
-    command = [sys.executable, "-m", "example_project.tour._launcher", str(nobody.pid), *program]
-    assert subprocess.run(command, cwd=checkout, capture_output=True, check=False, timeout=30).returncode != 0
+    command = bound_to_parent([sys.executable, "-c", f"open({str(sign)!r}, 'w')"])
+    orphan = [str(nobody.pid) if part == str(os.getpid()) else part for part in command]
+    refused = subprocess.run(orphan, capture_output=True, check=False, timeout=30)
+    assert (refused.returncode, refused.stderr) == (1, b"the parent is gone\n")
     assert not sign.exists()
-    command[3] = str(os.getpid())
-    assert subprocess.run(command, cwd=checkout, capture_output=True, check=False, timeout=30).returncode == 0
+    assert subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0
     assert sign.exists()
+
+
+def test_a_program_that_cannot_run_is_named(tmp_path):
+    program = tmp_path / "program"
+    program.write_text("no program", encoding="utf-8")
+    done = subprocess.run(bound_to_parent([str(program)]), capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (1, f"cannot run {program}: Permission denied\n")
 
 
 def test_an_ended_process_that_nobody_waited_for_is_not_alive(survivors):
