@@ -97,6 +97,11 @@ class OpenedManager(Generic[H]):
         """Let a handle of a closed manager say so."""
         close_handle(handle)
 
+    @property
+    def is_multi_tenant(self) -> bool:
+        """Return whether a call must say, or its context know, whose it is."""
+        return self._policy.is_multi_tenant
+
     def require_tenant(self) -> None:
         """Turn to multi-tenant use: from now on a call without a tenant, explicit or current, is TenantUnknown.
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -21,6 +22,26 @@ SETTINGS = {
     "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
     "ALLOWED_HOSTS": ["*"],
     "USE_TZ": True,
+    "ROOT_URLCONF": ModuleType("urls_of_the_tests"),
+    "STATIC_URL": "/static/",
+    "MIDDLEWARE": [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.messages.middleware.MessageMiddleware",
+    ],
+    "TEMPLATES": [
+        {
+            "BACKEND": "django.template.backends.django.DjangoTemplates",
+            "APP_DIRS": True,
+            "OPTIONS": {
+                "context_processors": [
+                    "django.template.context_processors.request",
+                    "django.contrib.auth.context_processors.auth",
+                    "django.contrib.messages.context_processors.messages",
+                ]
+            },
+        }
+    ],
     "CACHES": {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}},
 }
 
@@ -33,6 +54,10 @@ def pytest_configure() -> None:
     if not settings.configured:
         settings.configure(**SETTINGS)
         django.setup()
+        from django.contrib import admin
+        from django.urls import path
+
+        settings.ROOT_URLCONF.urlpatterns = [path("admin/", admin.site.urls)]
 
 
 @pytest.fixture
