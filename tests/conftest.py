@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["caching_core.testing.fixtures"]
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
