@@ -43,7 +43,7 @@ async def afterwards(tenant, cache):
 def afterwards_in_a_thread(tenant):
     AFTER.append([tenant, current_tenant(), tenant])
 
-@app.get("/work/{number}")
+@app.get("/jobs/{number}")
 async def work(number: int, cache: Cache, background: BackgroundTasks) -> dict:
     tenant, loop = current_tenant(), asyncio.get_running_loop()
 
@@ -91,7 +91,7 @@ async def all_at_once(client: httpx.AsyncClient, tenants: list[str], requests: i
 
     async def one(number: int) -> tuple[str, list]:
         tenant = tenants[number * 7 % len(tenants)]
-        path = "/blocking" if number % 5 == 4 else f"/work/{number}"
+        path = "/blocking" if number % 5 == 4 else f"/jobs/{number}"
         response = await client.get(path, headers={"x-tenant-id": tenant})
         assert response.status_code == 200, response.text
         return tenant, foreign(tenant, response.json())
