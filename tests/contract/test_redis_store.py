@@ -47,8 +47,8 @@ class TestRedisStore(TierContract):
 
     @pytest.fixture(autouse=True, params=[2, 3])
     def server(self, valkey_server, request):
-        self.url = f"{valkey_server.url}?protocol={request.param}"
-        self.client = redis.Redis.from_url(valkey_server.url)
+        self.url = f"{valkey_server.url.reveal()}?protocol={request.param}"
+        self.client = redis.Redis.from_url(valkey_server.url.reveal())
         yield
         self.client.close()
 

@@ -11,7 +11,15 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.connection import SSLConnection as BlockingSSLConnection
 from redis.connection import UnixDomainSocketConnection as BlockingUnixConnection
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import (
+    MasterDownError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from caching_core.errors import DeadlineExceeded, TierUnavailable
 from caching_core.runtime import after_fork_in_child
@@ -19,6 +27,14 @@ from caching_core.tiers.redis._address import Address
 from caching_core.tiers.redis._health import Health, reason_of
 
 _SECONDS_PER_BYTE: Final = 0.02 / (1 << 20)
+# redis-py cuts the first word off an error for which it has a class.
+_CODES: Final[dict[type[ResponseError], str]] = {
+    NoScriptError: "NOSCRIPT",
+    ReadOnlyError: "READONLY",
+    OutOfMemoryError: "OOM",
+    NoPermissionError: "NOPERM",
+    MasterDownError: "MASTERDOWN",
+}
 
 
 class _Line:
@@ -54,7 +70,7 @@ class _Line:
                 try:
                     reply: Any = await self._connection.read_response(disable_decoding=True, timeout=None)
                 except ResponseError as error:
-                    reply = ReplyError(str(error))
+                    reply = ReplyError(f"{_CODES.get(type(error), '')} {error}".strip())
                 future = self._waiting.popleft()
                 if not future.done():  # who was cancelled wants no reply
                     future.set_result(reply)
