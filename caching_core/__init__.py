@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from caching_core.engine import Explanation, MultiLevelCache
     from caching_core.insight import CacheStats
     from caching_core.manager import CacheManager, TenantAwareCacheManager, TenantCache
+    from caching_core.monitoring import HealthChecker
     from caching_core.sync import SyncCacheManager, SyncTenantAwareCacheManager, SyncTenantCache
     from caching_core.tenancy import Actor, carry_tenant, current_tenant, use_actor, use_tenant
     from caching_core.types import MISSING, CacheLevel, CompressionAlgorithm, Invalidated
@@ -25,6 +26,7 @@ __all__ = [
     "CacheStats",
     "CompressionAlgorithm",
     "Explanation",
+    "HealthChecker",
     "Invalidated",
     "MultiLevelCache",
     "SyncCacheManager",
@@ -43,6 +45,7 @@ _HOMES = {
     "engine": ("Explanation", "MultiLevelCache"),
     "insight": ("CacheStats",),
     "manager": ("CacheManager", "TenantAwareCacheManager", "TenantCache"),
+    "monitoring": ("HealthChecker",),
     "sync": ("SyncCacheManager", "SyncTenantAwareCacheManager", "SyncTenantCache"),
     "tenancy": ("Actor", "carry_tenant", "current_tenant", "use_actor", "use_tenant"),
     "types": ("MISSING", "CacheLevel", "CompressionAlgorithm", "Invalidated"),

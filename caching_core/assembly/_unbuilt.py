@@ -23,7 +23,6 @@ _WITHOUT_EFFECT: Final[Mapping[str, Mapping[str, tuple[object, ...]]]] = {
     "learning": dict.fromkeys(
         ("ttl_floor", "ttl_stretch", "staleness_budget", "learning_rate", "optimization_interval", "min_data_points"), ()
     ) | {"ml_predictions": (False,), "auto_optimization": (False,)},
-    "monitoring": {"health_check_interval": ()},
     "alerts": {"channels": ({},)},
 }  # fmt: skip
 

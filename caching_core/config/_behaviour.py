@@ -109,7 +109,7 @@ class MonitoringConfig(Group):
         le=65_535,
     )
     health_check_interval: Duration = setting(
-        default=60.0, meaning="seconds between health checks", flat="health_check_interval", le=86_400
+        default=60.0, meaning="seconds between the checks of a HealthChecker", flat="health_check_interval", le=86_400
     )
 
 

@@ -38,6 +38,11 @@ class Health:
     tiers: tuple[TierHealth, ...]
 
     @property
+    def conditions(self) -> tuple[tuple[str, Condition], ...]:
+        """Return each tier and how it is, without how long it took to say so."""
+        return tuple((tier.tier, tier.condition) for tier in self.tiers)
+
+    @property
     def is_healthy(self) -> bool:
         """Return whether no tier is down: an absent one is missed, and waiting brings it back as little as a new start."""
         return all(tier.condition is not Condition.DOWN for tier in self.tiers)

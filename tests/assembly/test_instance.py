@@ -53,7 +53,7 @@ def test_settings_that_do_nothing_yet_are_named_once(manager, caplog):
     for name in (
         "coherence.outage_grace", "coherence.log_shards", "coherence.log_max_records", "coherence.on_failover", "coherence.mode",
         "l1.max_age",
-        "resilience.failure_threshold", "learning.ml_predictions", "learning.auto_optimization", "monitoring.health_check_interval",
+        "resilience.failure_threshold", "learning.ml_predictions", "learning.auto_optimization",
         "audit.level", "audit.include_data_access", "audit.retention_days", "alerts.channels", "policies.coherence",
     ):  # fmt: skip
         assert name in note
