@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from caching_core import SyncCacheManager
-from caching_core.codec import Codec, Packed, PickleSerializer, Refusal, Refused, SerializerId, ValueNotPickled
+from caching_core.codec import Channel, Codec, Packed, PickleSerializer, Refusal, Refused, SerializerId, ValueNotPickled
 from caching_core.codec._pickle import named_in
 from caching_core.errors import ValueNotKept
 
@@ -240,3 +240,21 @@ def test_reading_the_core_loads_no_disassembler():
     probe = "import sys, caching_core.sync; print('pickletools' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "False\n"
+
+
+FRAME = {"created_ms": 1, "soft_ms": None, "hard_ms": None, "version_no": 1, "epoch": b"e", "seq": 0}
+
+
+def test_a_plain_frame_never_holds_a_pickle(monkeypatch):
+    open_to_all = Codec(pickle=PickleSerializer("trusted"))
+    box = Channel("t", "n", None, open_to_all)
+    packed = open_to_all.pack(collections.OrderedDict(a=1))
+    with pytest.raises(ValueNotKept, match="sealed frame or not at all"):
+        box.seal("k", packed, **FRAME)
+    # Who may write to the store makes such a frame by himself.
+    monkeypatch.setattr("caching_core.codec._channel._PICKLE", -1)
+    planted = box.seal("k", packed, **FRAME)
+    monkeypatch.undo()
+    with pytest.raises(Refused) as refused:
+        Channel("t", "n", None, open_to_all).open("k", planted)
+    assert refused.value.reason is Refusal.SERIALIZER
