@@ -56,10 +56,13 @@ class Session:
             if self.tenant is not None or not config.tenancy.tenants:
                 raise
             raise TenantUnknown(f"this cache has tenants ({', '.join(config.tenancy.tenants)}); say which with --tenant") from None
+        return tenant, self._namespace_in(config)
+
+    def _namespace_in(self, config: CacheConfig) -> str:
         if self.namespace is not None:
-            return tenant, check_namespace(self.namespace)
+            return check_namespace(self.namespace)
         lent = bound.get()
-        return tenant, config.namespace if lent is None or self.config_file is not None else lent.namespace
+        return config.namespace if lent is None or self.config_file is not None else lent.namespace
 
     @contextmanager
     def manager(self, *, only_reads: bool = False) -> Generator[SyncCacheManager]:
@@ -77,7 +80,7 @@ class Session:
         if self.tenant is None or not is_cache(config):
             self.where(config)  # said before anything is made; a tenant that a cache refuses is written down there
         with self.manager(only_reads=only_reads) as manager:
-            yield manager.tenant(self.tenant, namespace=self.namespace)
+            yield manager.tenant(self.tenant, namespace=self._namespace_in(config))
 
 
 def is_cache(config: CacheConfig) -> bool:
