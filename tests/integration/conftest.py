@@ -151,11 +151,14 @@ def open_cache(world, directory):
 
 @pytest.fixture
 def on_redis(request):
-    """Return the settings of a cache whose values are in the session's server: ``on_redis()``, asked only where they are used."""
+    """Return the settings of a cache whose values are in the session's server: ``on_redis()``, asked only where they are used.
+
+    With a deadline that a busy machine does not miss.
+    """
 
     def settings() -> dict[str, object]:
         server = request.getfixturevalue("valkey_server")
-        return {"redis_url": server.url.reveal(), "encryption_key": b64encode(bytes(range(32))).decode()}
+        return {"redis_url": server.url.reveal(), "encryption_key": b64encode(bytes(range(32))).decode(), "l2": {"deadline": 10}}
 
     return settings
 

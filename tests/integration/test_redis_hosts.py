@@ -6,6 +6,7 @@ import pytest
 
 from caching_core import CacheLevel, SyncCacheManager
 from caching_core.errors import ConfigInvalid, KeyUnavailable
+from caching_core.testing.history import Plan, run
 
 LONG = 3600.0
 
@@ -119,3 +120,9 @@ def test_without_a_key_it_says_how_to_make_one(tmp_path, valkey_server):
     manager = SyncCacheManager({"directory": str(tmp_path), "redis_url": valkey_server.url.reveal()})
     with pytest.raises(ConfigInvalid, match="caching keystore new-key"):
         manager.start()
+
+
+def test_processes_of_a_host_read_nothing_stale(tmp_path, on_redis):
+    report = run(Plan(str(tmp_path), operations=8_000, seed=4, config=on_redis()))
+    assert report.is_clean, report.as_text()
+    assert report.run["worker_errors"] == []
