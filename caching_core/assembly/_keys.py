@@ -47,13 +47,19 @@ def shared_key_provider(config: CacheConfig, *, environ: Mapping[str, str]) -> K
 
     One that a host made by itself would be another on the next, which could open nothing. Raises ConfigInvalid, KeyUnavailable.
     """
+    require_shared_key(config, environ=environ)
     given = _given_provider(config, environ)
-    if given is None:
+    assert given is not None  # noqa: S101 -- for the type checker: asked above
+    return given
+
+
+def require_shared_key(config: CacheConfig, *, environ: Mapping[str, str]) -> None:
+    """Raise ConfigInvalid where no key is given; opens none, and stretches no passphrase."""
+    if not (config.crypto.encryption_key or config.crypto.key_file is not None or environ.get(ENVIRONMENT_NAME, "").strip()):
         raise ConfigInvalid(
             "redis_url names a server that hosts share, and no key is given that they share; make one with `caching keystore new-key` "
             f"and put it on every host, the same one: into {ENVIRONMENT_NAME}, into encryption_key, or into the file of key_file"
         )
-    return given
 
 
 def _given_provider(config: CacheConfig, environ: Mapping[str, str]) -> KeyProvider | None:
