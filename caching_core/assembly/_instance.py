@@ -84,9 +84,7 @@ class Instance:
             self._metrics = self._make_metrics()
             opened.callback(self.loop_runtime.close)
             opened.callback(self.blocking_runtime.close)
-            if self.directory is not None or self._server is not None or self._lost is not None:
-                self._upkeep = PeriodicWorker(UPKEEP_SECONDS, self._keep_up, name="caching-upkeep")
-                opened.callback(self._upkeep.stop)
+            self._upkeep = self._make_upkeep(opened)
             self._opened = opened.pop_all()
             self._is_open = True
         self._say_that_it_is_open(after)
@@ -203,6 +201,13 @@ class Instance:
                 raise
             # Stamps stand there, so others may share this directory now or later: they have to be obeyed.
             return LateStore(make, stamps=self.stamps, on_event=self.hooks.emit, error=error)
+
+    def _make_upkeep(self, opened: ExitStack) -> PeriodicWorker | None:
+        if self.directory is None and self._server is None and self._lost is None:
+            return None
+        upkeep = PeriodicWorker(UPKEEP_SECONDS, self._keep_up, name="caching-upkeep")
+        opened.callback(upkeep.stop)
+        return upkeep
 
     def _say_that_it_is_open(self, after: "Instance | None") -> None:
         if self._lost is not None:

@@ -41,12 +41,14 @@ class Terminator:
 
     def _serve(self, connection):
         try:
-            with self._context.wrap_socket(connection, server_side=True) as outer:
-                with socket.create_connection(("127.0.0.1", self._target)) as inner:
-                    back = threading.Thread(target=self._pass_on, args=(inner, outer), daemon=True)
-                    back.start()
-                    self._pass_on(outer, inner)
-                    back.join()
+            with (
+                self._context.wrap_socket(connection, server_side=True) as outer,
+                socket.create_connection(("127.0.0.1", self._target)) as inner,
+            ):
+                back = threading.Thread(target=self._pass_on, args=(inner, outer), daemon=True)
+                back.start()
+                self._pass_on(outer, inner)
+                back.join()
         except OSError:
             pass  # a client that does not trust it, or goes away
 
@@ -61,6 +63,11 @@ class Terminator:
             for each in (source, sink):
                 with contextlib.suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
+
+    def settle(self):
+        """Wait until what was refused has been closed on this side."""
+        for thread in self._threads[1:]:
+            thread.join()
 
     def close(self):
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -81,7 +88,7 @@ def address(terminator, server, authority):
     return Address.parse(f"rediss://127.0.0.1:{terminator.port}/0?ssl_ca_certs={authority}", password=password)
 
 
-def asked(world, place):
+def asked(world, place, settle=lambda: None):
     """Store and read a value in a world; what it came back as."""
     health = Health(place)
 
@@ -96,7 +103,10 @@ def asked(world, place):
     if world == "loop":
 
         async def whole():
-            return await trip(RedisStore(LoopLink(health, deadline=10)))
+            try:
+                return await trip(RedisStore(LoopLink(health, deadline=10)))
+            finally:
+                await asyncio.to_thread(settle)  # asyncio closes a refused connection when the other side has
 
         return asyncio.run(whole())
     return run_sync(trip(RedisStore(BlockingLink(health, deadline=10))))
@@ -119,7 +129,7 @@ def test_a_server_that_is_not_trusted_is_refused(kind, terminator, valkey_server
     import certifi
 
     with pytest.raises(TierUnavailable):
-        asked(kind, address(terminator, valkey_server, certifi.where()))
+        asked(kind, address(terminator, valkey_server, certifi.where()), terminator.settle)
 
 
 def test_redis_tls_makes_a_plain_address_speak_it(terminator, valkey_server, tls_files):
