@@ -5,6 +5,7 @@ import os
 import select
 import ssl
 import time
+from base64 import b64encode
 from collections.abc import Callable, Generator, Iterable
 from inspect import iscoroutinefunction
 from pathlib import Path
@@ -103,6 +104,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             report.outcome = "failed"
             report.longrepr = f"required by CACHING_REQUIRE, but skipped: {reason}"
     return report
+
+
+@pytest.fixture
+def on_redis(request: pytest.FixtureRequest) -> Callable[[], dict[str, object]]:
+    """Return the settings of a cache whose values are in the session's server: ``on_redis()``, asked only where they are used.
+
+    With a deadline that a busy machine does not miss.
+    """
+
+    def settings() -> dict[str, object]:
+        server = request.getfixturevalue("valkey_server")
+        return {"redis_url": server.url.reveal(), "encryption_key": b64encode(bytes(range(32))).decode(), "l2": {"deadline": 10}}
+
+    return settings
 
 
 @pytest.fixture(scope="session")
