@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from caching_core.assembly._figures import stats_of, usage_of
-from caching_core.assembly._from_config import codec_of, memory_of, options_of
+from caching_core.assembly._from_config import codec_of, memory_of, options_of, server_of
 from caching_core.assembly._gate import LogGate, listen
 from caching_core.assembly._keys import bury_destroyed
 from caching_core.assembly._late_store import LateStore, store_that_is_away
@@ -102,9 +102,7 @@ class Instance:
     def _make_server(self, opened: ExitStack) -> "Server | None":
         if self._lost is not None or not self._is_remote:
             return None
-        from caching_core.assembly._server import Server
-
-        server = Server(self.config, on_change=self._hear_of_server)
+        server = server_of(self.config, on_change=self._hear_of_server)
         opened.callback(server.close)
         return server
 
