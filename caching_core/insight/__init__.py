@@ -3,6 +3,7 @@
 from caching_core.insight._families import FAMILIES, Family, Kind
 from caching_core.insight._health import Condition, Health, TierHealth, probe
 from caching_core.insight._metrics import METRICS_CONTENT_TYPE, Metrics
+from caching_core.insight._metrics_port import MetricsPort
 from caching_core.insight._stats import CacheStats
 from caching_core.insight._tenant_labels import MOST_TENANTS, OTHER
 
@@ -17,6 +18,7 @@ __all__ = [
     "Health",
     "Kind",
     "Metrics",
+    "MetricsPort",
     "TierHealth",
     "probe",
 ]
