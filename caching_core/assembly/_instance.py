@@ -20,6 +20,7 @@ from caching_core.engine import Counts, EngineOptions, EngineState, MultiLevelCa
 from caching_core.errors import AuditUnavailable, CacheError, ConfigInvalid, NotSupported, TierUnavailable
 from caching_core.events import ConfigNote, Event, Hooks, Started, Stopped, TierLost, TierOpened, UpkeepFailed
 from caching_core.insight import CacheStats, Condition, Health, Metrics, TierHealth, probe
+from caching_core.learning import AdaptiveTTL
 from caching_core.runtime import BlockingRuntime, LoopRuntime, PeriodicWorker, Runtime, run_sync
 from caching_core.tiers import Store, StoreUsage
 from caching_core.tiers.disk import DiskStore
@@ -124,8 +125,9 @@ class Instance:
             awake=self.ensure_upkeep,
             gate=OpenGate() if self.audit is None else LogGate(self.audit),
         )
+        state.ttl_model = AdaptiveTTL.of(config)
         if after is not None:
-            state.strategies = after.state.strategies
+            state.strategies, state.ttl_model = after.state.strategies, after.state.ttl_model
         return state
 
     def _make_metrics(self) -> Metrics | None:
@@ -290,6 +292,8 @@ class Instance:
                 "l2_entries": held.entries, "l2_bytes": held.frame_bytes, "l2_stored_bytes": held.stored_bytes,
                 "l2_evicted": held.evicted, "l2_expired": held.expired,
             }  # fmt: skip
+        if self.state.ttl_model is not None:
+            figures["adaptive_ttl"] = self.state.ttl_model.figures()
         figures["tenants"] = len({tenant for tenant, _ in self.state.scopes})
         return CacheStats(**figures)  # type: ignore[arg-type]  # the names are the fields', checked by the constructor
 

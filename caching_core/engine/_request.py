@@ -94,12 +94,15 @@ class Request:
         state.codec.require(serializer)
         if strategy is not None:
             state.strategies.named(strategy)
+        flags = self._flags(state, policy)
         return Loading(
             loader,
             lambda value: self._life(state, key, value, policy),
             tags=tuple(self.tags),
-            flags=self._flags(state, policy),
+            flags=flags,
             serializer=serializer,
+            is_adaptive=strategy is None and not flags & HIGH and self._is_open(policy),
+            data_type=policy.data_type if self.data_type is None and policy is not None else self.data_type,
         )
 
     def _life(self, state: EngineState, key: str, value: Any, policy: EntryPolicy | None) -> Lifetime | None:
@@ -127,6 +130,10 @@ class Request:
             default = default if isinstance(policy.ttl, Unset) else policy.ttl
             stale = policy.stale_ttl if stale is None else stale
         return lifetime(self.ttl, stale, default=default)
+
+    def _is_open(self, policy: EntryPolicy | None) -> bool:
+        """Return whether neither the caller nor a policy gave a lifetime."""
+        return self.ttl is UNSET and (policy is None or isinstance(policy.ttl, Unset))
 
     def _flags(self, state: EngineState, policy: EntryPolicy | None) -> int:
         level = policy.security_level if self.security_level is None and policy is not None else self.security_level

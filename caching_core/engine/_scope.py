@@ -16,6 +16,7 @@ from caching_core.engine._gate import AuditGate
 from caching_core.engine._refusals import Refusals
 from caching_core.engine._strategy import Strategies
 from caching_core.engine._timing import Timings
+from caching_core.engine._ttl_model import TTLModel
 from caching_core.errors import QuotaExceeded
 from caching_core.events import Hooks
 from caching_core.runtime import Mutex
@@ -103,6 +104,7 @@ class EngineState:
         "stamps",
         "strategies",
         "timings",
+        "ttl_model",
         "usual_writings",
     )  # fmt: skip
 
@@ -131,6 +133,7 @@ class EngineState:
         self.gate = gate
         self.awake = awake  # starts the process's background work, if it does not run
         self.strategies = Strategies()
+        self.ttl_model: TTLModel | None = None  # has a say where nobody gave a lifetime
         self.now = now
         self.flights = Flights()
         self.timings = Timings()
@@ -273,5 +276,7 @@ class EngineState:
         self.alone = Mutex()
         self.flights.after_fork()
         self.stamps.after_fork()
+        if self.ttl_model is not None:
+            self.ttl_model.after_fork()
         for scope in list(self.scopes.values()):
             scope.keys_until = 0.0

@@ -1,0 +1,36 @@
+"""Lifetimes that nobody gave: the model is told of each load of such a value, and may answer with a lifetime."""
+
+from caching_core.codec import Packed
+from caching_core.engine._lifetime import Lifetime, lifetime
+from caching_core.engine._scope import EngineState, Scope
+from caching_core.tiers.memory import Entry
+
+
+def adapted(
+    state: EngineState, scope: Scope, key: str, entry: Entry, life: Lifetime, *, packed: Packed, data_type: str | None, now: float
+) -> Lifetime:
+    """Tell the model of a load, and return the lifetime of the value: ``life``, unless the model acts and says otherwise.
+
+    ``entry`` is captured and has its version; ``now`` steady seconds at the start of the load.
+    """
+    model = state.ttl_model
+    if model is None:
+        return life
+    standing = scope.entries.get(key)
+    fresh_ms = life.hard_ms if life.soft_ms is None else life.soft_ms
+    seconds = model.after_load(
+        scope.tenant,
+        scope.namespace,
+        key,
+        data_type=data_type,
+        now=now,
+        digest=hash(packed.raw),  # SipHash under a key of this process: 8 bytes, and nobody outside can tell what they are
+        stamp=(entry.guard, entry.mark),
+        version=entry.version,
+        held=None if standing is None else (standing.version, standing.n),
+        given=None if fresh_ms is None else fresh_ms / 1000,
+    )
+    if seconds is None:
+        return life
+    stale_ms = 0 if life.soft_ms is None or life.hard_ms is None else life.hard_ms - life.soft_ms
+    return lifetime(seconds, stale_ms / 1000, default=None)
