@@ -12,8 +12,10 @@ FIRST_READS: Final = 1e-4  # reads of a key per second
 
 _LOG_MEAN: Final = (log(1e-9), log(20.0))
 _LOG_SHAPE: Final = (log(0.1), log(8.0))
-_STEEPEST: Final = 3.0
-_WEIGHT: Final = 4.0  # of what a template starts with, in units of information
+_LEAST_CHANCE: Final = 1e-9
+_LONGEST_STEP: Final = 0.5
+_FADING: Final = 0.999
+_WEIGHT: Final = 1.0  # of what a template starts with, as information
 _MOST_WEIGHT: Final = 1_000.0
 _LEARNED_FROM_ALL: Final = 256  # refills of a template
 _THEN_ONE_IN: Final = 3  # of four: those whose number & this is 0
@@ -24,12 +26,12 @@ _READS_KEPT: Final = 100_000.0
 class RatePrior:
     """A template: the Gamma distribution of its keys' rates of change, and the reads per second of one of them.
 
-    ``learn`` climbs the likelihood of what was seen of the keys, each offset by its own observations: a step of the gradient
-    over the information so far, in the logarithms of mean and shape. Constant time and memory, whatever the number of keys.
+    ``learn`` climbs the likelihood of what was seen of the keys, each offset by its own observations: the gradient, by the
+    logarithms of mean and shape, over the Fisher information so far. Constant time and memory, whatever the number of keys.
     """
 
     __slots__ = (
-        "_log_mean", "_log_shape", "_mean_weight", "_shape_weight",
+        "_both_weight", "_log_mean", "_log_shape", "_mean_weight", "_shape_weight",
         "changed", "kind", "name", "rate", "read_seconds", "reads", "refills", "shape", "told",
     )  # fmt: skip
 
@@ -37,7 +39,7 @@ class RatePrior:
         self.name = name
         self.kind = kind
         self._log_mean, self._log_shape = kind.log_mean, kind.log_shape
-        self._mean_weight = self._shape_weight = _WEIGHT
+        self._mean_weight = self._shape_weight = self._both_weight = 0.0
         self.refills = self.changed = 0
         self.told = (0.0, 0.0, 0.0)  # what the data type was told of this template: weight, log mean, log shape
         self.reads, self.read_seconds = 1.0, 1.0 / kind.reads
@@ -55,19 +57,27 @@ class RatePrior:
         if self.refills > _LEARNED_FROM_ALL and self.refills & _THEN_ONE_IN:
             return
         logarithm = log1p(age / rate)
-        by_rate = self.rate * shape * age / (rate * (rate + age))
-        gain = self.shape * -logarithm
-        weight = 1.0
+        chance = -expm1(-shape * logarithm)
+        odds = (1.0 - chance) / chance if chance > _LEAST_CHANCE else 1.0 / _LEAST_CHANCE
+        # The gradient of log(1 − chance) by the logarithms of mean and shape.
+        to_mean = -self.rate * shape * age / (rate * (rate + age))
+        to_shape = -self.shape * logarithm - to_mean
+        if self._mean_weight > _MOST_WEIGHT or self._shape_weight > _MOST_WEIGHT:  # what is old counts less: rates change
+            self._mean_weight *= _FADING
+            self._shape_weight *= _FADING
+            self._both_weight *= _FADING
+        self._mean_weight += odds * to_mean * to_mean
+        self._shape_weight += odds * to_shape * to_shape
+        by_mean, by_shape = self._mean_weight + _WEIGHT, self._shape_weight + _WEIGHT
+        both = self._both_weight = self._both_weight + odds * to_mean * to_shape
         if changed:
-            odds = -expm1(-shape * logarithm)
-            weight = (odds - 1.0) / odds if odds > 0.0 else -1.0
-        to_mean = bounded(-weight * by_rate, -_STEEPEST, _STEEPEST)
-        to_shape = bounded(weight * (gain + by_rate), -_STEEPEST, _STEEPEST)
-        if self._mean_weight < _MOST_WEIGHT:  # beyond it what is old counts less and less: rates change
-            self._mean_weight += to_mean * to_mean
-            self._shape_weight += to_shape * to_shape
-        self._log_mean = bounded(self._log_mean + to_mean / self._mean_weight, *_LOG_MEAN)
-        self._log_shape = bounded(self._log_shape + to_shape / self._shape_weight, *_LOG_SHAPE)
+            to_mean *= -odds
+            to_shape *= -odds
+        volume = by_mean * by_shape - both * both
+        step = bounded((by_shape * to_mean - both * to_shape) / volume, -_LONGEST_STEP, _LONGEST_STEP)
+        self._log_mean = bounded(self._log_mean + step, *_LOG_MEAN)
+        step = bounded((by_mean * to_shape - both * to_mean) / volume, -_LONGEST_STEP, _LONGEST_STEP)
+        self._log_shape = bounded(self._log_shape + step, *_LOG_SHAPE)
         self._settle()
         if self.refills >= _LEAST_EVIDENCE and self.refills & (self.refills - 1) == 0:  # at 16, 32, 64 …: rarely, and less and less
             self.kind.learn(self, self._log_mean, self._log_shape)

@@ -5,21 +5,25 @@ from math import exp
 
 import pytest
 
+from caching_core.learning._change_time import changed_by
 from caching_core.learning._controller import MOST, StalenessController
 from caching_core.learning._prior import FIRST_MEAN, DataType, RatePrior
 
 
 def taught(prior: RatePrior, mean: float, keys: int, *, seed: int = 1) -> None:
+    """Show keys once each, at ages from a thirtieth to ten times the mean time to a change."""
     draw = random.Random(seed)
     for _ in range(keys):
-        prior.learn(prior.shape, prior.rate, age=0.5 / mean, changed=draw.random() < 1 - exp(-0.5))
+        age = 10 ** draw.uniform(-1.5, 1.0) / mean
+        prior.learn(prior.shape, prior.rate, age=age, changed=draw.random() < 1 - exp(-mean * age))
 
 
 @pytest.mark.parametrize("mean", [1e-6, 1e-3, 0.3])
-def test_a_template_finds_the_mean_of_its_keys(mean):
+def test_a_template_finds_how_soon_its_keys_change(mean):
     prior = RatePrior("user:{}", DataType("user"))
     taught(prior, mean, 4000)
-    assert prior.mean == pytest.approx(mean, rel=0.35)
+    assert prior.mean == pytest.approx(mean, rel=0.5)
+    assert changed_by(prior.shape, prior.rate, 0.5 / mean) == pytest.approx(1 - exp(-0.5), abs=0.1)
     assert (prior.refills, prior.kind.name) == (4000, "user")
 
 
