@@ -9,9 +9,9 @@ from caching_core.engine._gate import AuditGate, OpenGate
 from caching_core.engine._lifetime import Lifetime, lifetime
 from caching_core.engine._listing import KeyPage
 from caching_core.engine._load import Loading
-from caching_core.engine._read import HIGH
+from caching_core.engine._read import HIGH, Seen
 from caching_core.engine._request import Request, WriteOptions, checked, usual_writing
-from caching_core.engine._scope import EngineOptions, EngineState, Scope
+from caching_core.engine._scope import FOREVER, EngineOptions, EngineState, Scope
 from caching_core.engine._strategy import CustomStrategy, Strategies
 from caching_core.engine._timing import BOUNDS, Timing, Timings
 from caching_core.engine._ttl_model import TTLFigures, TTLModel, TTLNumbers
@@ -19,6 +19,7 @@ from caching_core.engine._write import Writing
 
 __all__ = [
     "BOUNDS",
+    "FOREVER",
     "HIGH",
     "AuditGate",
     "BoundHandle",
@@ -35,6 +36,7 @@ __all__ = [
     "OpenGate",
     "Request",
     "Scope",
+    "Seen",
     "Strategies",
     "TTLFigures",
     "TTLModel",

@@ -2,7 +2,7 @@
 
 from caching_core.codec import Packed
 from caching_core.engine._lifetime import Lifetime, lifetime
-from caching_core.engine._scope import EngineState, Scope
+from caching_core.engine._scope import FOREVER, EngineState, Scope
 from caching_core.tiers.memory import Entry
 
 
@@ -17,7 +17,8 @@ def adapted(
     if model is None:
         return life
     standing = scope.entries.get(key)
-    fresh_ms = life.hard_ms if life.soft_ms is None else life.soft_ms
+    # A copy that is renewed before its value ends counts the hits of its own time only.
+    counts_all = state.options.copy_seconds == FOREVER
     seconds = model.after_load(
         scope.tenant,
         scope.namespace,
@@ -27,10 +28,16 @@ def adapted(
         digest=hash(packed.raw),  # SipHash under a key of this process: 8 bytes, and nobody outside can tell what they are
         stamp=(entry.guard, entry.mark),
         version=entry.version,
-        held=None if standing is None else (standing.version, standing.n),
-        given=None if fresh_ms is None else fresh_ms / 1000,
+        held=None if standing is None else (standing.version, standing.n if counts_all else None),
+        given=seconds_of(life),
     )
     if seconds is None:
         return life
     stale_ms = 0 if life.soft_ms is None or life.hard_ms is None else life.hard_ms - life.soft_ms
     return lifetime(seconds, stale_ms / 1000, default=None)
+
+
+def seconds_of(life: Lifetime) -> float | None:
+    """Return for how long a value is fresh; None: for ever."""
+    fresh_ms = life.hard_ms if life.soft_ms is None else life.soft_ms
+    return None if fresh_ms is None else fresh_ms / 1000

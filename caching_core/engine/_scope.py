@@ -54,13 +54,17 @@ class EngineOptions:
     is_plain: bool = False  # there is a store, and nothing seals what goes there
     hashed_names: bool = False
     lease_seconds: float = 31.0
+    # How long a copy may be served after the shared store was asked: what other hosts invalidate there is not heard of.
+    copy_seconds: float = float("inf")
+    store_place: str = "on disk"  # where the store keeps things, in words
+    leaves_pending: bool = False  # an invalidation that the store did not hear is reported as pending, and raises under ``strict``
     max_value_bytes: int = 16 * 1024 * 1024
 
 
 class Scope:
     """One tenant and namespace as the engine sees it. Shared by all handles on it; thread-safe by replacement."""
 
-    __slots__ = ("cells", "channel", "counts", "entries", "keys_until", "names", "namespace", "partition", "plain", "tenant")
+    __slots__ = ("cells", "channel", "counts", "entries", "keys_until", "missed", "names", "namespace", "partition", "plain", "tenant")
 
     def __init__(self, tenant: str, namespace: str, *, cells: Cells, partition: Partition | None) -> None:
         self.tenant = tenant
@@ -73,8 +77,8 @@ class Scope:
         self.channel: Channel | None = None
         self.names: NameScheme | None = None
         self.keys_until = 0.0
-        # The guard under which the ledger was read, what an untagged entry must be of, and the copy that says so.
-        self.plain: tuple[tuple[float, float], Current, LedgerCopy] | None = None
+        # The guard under which the ledger was read, what an untagged entry must be of, the copy that says so, and until when.
+        self.plain: tuple[tuple[float, float], Current, LedgerCopy, float] | None = None
 
 
 class EngineState:
@@ -106,6 +110,7 @@ class EngineState:
         "timings",
         "ttl_model",
         "usual_writings",
+        "version_no",
     )  # fmt: skip
 
     def __init__(
@@ -121,29 +126,28 @@ class EngineState:
         awake: Callable[[], None],
         gate: AuditGate,
         now: Callable[[], float] = time.monotonic,
+        version_no: Callable[[], int] | None = None,
     ) -> None:
-        self.options = options
-        self.stamps = stamps
+        self.options, self.stamps = options, stamps
+        self.version_no = stamps.version_no if version_no is None else version_no  # of the store's clock, or the host's
         self.memory = memory
         self.codec = codec
         self.ring = ring
         self.hooks = hooks
-        self.refusals = Refusals(hooks, now)
-        self.policies = policies
+        self.refusals, self.policies = Refusals(hooks, now), policies
         self.gate = gate
         self.awake = awake  # starts the process's background work, if it does not run
         self.strategies = Strategies()
         self.ttl_model: TTLModel | None = None  # has a say where nobody gave a lifetime
         self.now = now
-        self.flights = Flights()
-        self.timings = Timings()
+        self.flights, self.timings = Flights(), Timings()
         self.ledgers: dict[str, LedgerCopy] = {}
         self.scopes: dict[tuple[str, str], Scope] = {}
-        # Whether a policy or a strategy may have a say in a write; and the writings of those that none has, by ttl.
         self.blocks_writes = options.disabled or options.read_only
+        # Whether a policy or a strategy may have a say in a write; the writings of those that none has, by ttl, and without one.
         self.has_rules = bool(policies) or options.strategy is not None
         self.usual_writings: dict[object, Any] = {}  # Any: Writing, of a module above this one
-        self.default_writing: Any = None  # the same, where no ttl is given
+        self.default_writing: Any = None
         self.known_options: set[tuple[object, ...]] = set()  # of reads that load on a miss: those that passed a check
         self.handles: WeakSet[ViewHolder] = WeakSet()
         # Held, without an await inside, where memory is the only store and a verb reads before it writes.
@@ -185,6 +189,13 @@ class EngineState:
         scope.channel = channel
         scope.keys_until = until
         return channel
+
+    def capture(self, scope: Scope, key: str) -> Entry:
+        """Start a slot for a value that is yet to be read from a store, with the time up to which it may be served at most."""
+        until = self.now() + self.options.copy_seconds  # first: what is read is as old as the moment before it was asked for
+        entry = self.stamps.capture(scope.cells, key)
+        entry.until = until
+        return entry
 
     def recheck(self, scope: Scope, key: str, entry: Entry) -> bool:
         """Tell whether a slot whose lane moved, or whose time is up, is good after all; renews its lane mark."""

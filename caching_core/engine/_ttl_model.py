@@ -68,14 +68,14 @@ class TTLModel(Protocol):
         digest: int,
         stamp: object,
         version: int,
-        held: tuple[int, int] | None,
+        held: tuple[int, int | None] | None,
         given: float | None,
     ) -> float | None:
         """Take in that a value was loaded; returns the seconds that it is to live, None for ``given`` (None: for ever).
 
         ``now``: steady seconds at the start of the load. ``digest``: 8 bytes of the value. ``stamp``: equal to that of the last
-        load iff nothing that concerns the key was invalidated between. ``version``: of the new entry; ``held``: version and
-        hits of the entry that memory held before, if it held one.
+        load iff nothing that concerns the key was invalidated between. ``version``: of the new entry; ``held``: version of the
+        entry that memory held before, if it held one, and its hits, where these are all of its value.
         """
         ...
 

@@ -62,7 +62,7 @@ class AdaptiveTTL:
         digest: int,
         stamp: object,
         version: int,
-        held: tuple[int, int] | None,
+        held: tuple[int, int | None] | None,
         given: float | None,
     ) -> float | None:
         """Learn from a load; return the seconds that the value is to live, None for ``given``."""
@@ -73,9 +73,10 @@ class AdaptiveTTL:
             if record is None:
                 record = self._records.new(own, namespace, data_type, key)
             else:
-                hits = held[1] if held is not None and held[0] == record.version else None
+                is_own = held is None or held[0] == record.version
                 changed = None if stamp != record.stamp else digest != record.digest
-                reads = self._refilled(own, record, now - record.since, hits, changed=changed)
+                hits = held[1] if held is not None and is_own else None
+                reads = self._refilled(own, record, now - record.since, hits, changed=changed, is_own=is_own)
             own.records[namespace, key] = record
             ttl = self._choose(own, record, reads, given)
             self._loads += 1
@@ -83,8 +84,13 @@ class AdaptiveTTL:
             record.given = ttl if self._acts else given
         return ttl if self._acts else None
 
-    def _refilled(self, own: TenantRecords, record: KeyRecord, age: float, hits: int | None, *, changed: bool | None) -> float:
-        """Learn from a second load, ``age`` seconds after the first; ``changed`` None: it was invalidated. Returns the reads."""
+    def _refilled(
+        self, own: TenantRecords, record: KeyRecord, age: float, hits: int | None, *, changed: bool | None, is_own: bool
+    ) -> float:
+        """Learn from a second load, ``age`` seconds after the first; returns the reads that the first is known to have served.
+
+        ``changed`` None: it was invalidated. ``is_own``: nothing is known of loads by others between the two.
+        """
         reads = 1.0 if hits is None else hits + 1.0
         if age <= 0.0:
             return reads
@@ -92,8 +98,8 @@ class AdaptiveTTL:
             self._compared(own, record, age, hits, changed=changed)
         if hits is not None:
             self._saw_reads(record, reads, age)
-        elif record.given is not None and age > record.given:
-            # Hits are not known, but how long nobody asked once it had expired: reads have no memory.
+        elif is_own and record.given is not None and age > record.given:
+            # Hits are not known, but how long nobody here asked once it had expired: reads have no memory.
             self._saw_reads(record, 1.0, age - record.given)
         return reads
 
