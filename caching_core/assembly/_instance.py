@@ -160,6 +160,7 @@ class Instance:
             version_no=None if self._server is None else self._server.blocking.clock.version_no,
         )
         state.ttl_model = AdaptiveTTL.of(config)
+        state.has_rules |= config.learning.ml_predictions  # then no write is settled before it is asked
         if after is not None:
             state.strategies, state.ttl_model = after.state.strategies, after.state.ttl_model
         return state

@@ -77,6 +77,7 @@ class Scope:
         self.channel: Channel | None = None
         self.names: NameScheme | None = None
         self.keys_until = 0.0
+        self.missed: tuple[str, Entry] | None = None  # the key that ``get`` missed last, and its capture: a set may be its refill
         # The guard under which the ledger was read, what an untagged entry must be of, the copy that says so, and until when.
         self.plain: tuple[tuple[float, float], Current, LedgerCopy, float] | None = None
 

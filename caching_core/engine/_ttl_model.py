@@ -79,6 +79,10 @@ class TTLModel(Protocol):
         """
         ...
 
+    def stamped(self, tenant: str, namespace: str, key: str, stamp: object) -> None:
+        """Take another stamp for the last load of a key."""
+        ...
+
     def known(self, tenant: str, namespace: str, key: str) -> TTLNumbers | None:
         """Return what is known of a key; None if this process has not loaded it, or has forgotten it."""
         ...

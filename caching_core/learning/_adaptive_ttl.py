@@ -84,6 +84,13 @@ class AdaptiveTTL:
             record.given = ttl if self._acts else given
         return ttl if self._acts else None
 
+    def stamped(self, tenant: str, namespace: str, key: str, stamp: object) -> None:
+        """Take another stamp for the last load of a key."""
+        own = self._records.tenants.get(tenant)
+        record = None if own is None else own.records.get((namespace, key))
+        if record is not None:
+            record.stamp = stamp
+
     def _refilled(
         self, own: TenantRecords, record: KeyRecord, age: float, hits: int | None, *, changed: bool | None, is_own: bool
     ) -> float:

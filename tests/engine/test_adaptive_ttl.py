@@ -218,3 +218,77 @@ def test_two_tenants_learn_apart(tmp_path):
     with SyncCacheManager({"directory": tmp_path / "cache"}) as manager:
         manager.tenant("acme").get_or_set("user:1", Source())
         assert manager.tenant("globex").explain("user:1").adaptive_ttl is None
+
+
+# -- get, then set -----------------------------------------------------------------------------------
+
+
+def expire(cache, key):
+    entry = cache._scope.entries.get(key)
+    if entry is not None:
+        entry.until = 0.0
+    if cache._engine.store is not None:
+        from caching_core.tiers import Delete
+
+        run_sync(cache._engine.store.mutate([Delete(cache._scope.names.of(key)[0])]))
+
+
+def refill(cache, key, value, **options):
+    assert cache.get(key) is None
+    cache.set(key, value, **options)
+    expire(cache, key)
+
+
+@pytest.mark.parametrize("options", [{}, {"data_type": "session"}, {"tags": ["red"]}])
+@pytest.mark.parametrize("acts", [False, True])
+def test_a_set_after_a_miss_is_a_load(opened, options, acts):
+    cache = opened(ml_predictions=acts)
+    for value in (1, 1, 2, 2):
+        refill(cache, "user:1", value, **options)
+    assert (figures(cache).loads, figures(cache).refills, figures(cache).changed) == (4, 3, 1)
+    assert cache.explain("user:1").adaptive_ttl.data_type == options.get("data_type")
+
+
+@pytest.mark.parametrize("acts", [False, True])
+def test_a_set_without_a_miss_is_an_announced_change(opened, acts):
+    cache = opened(ml_predictions=acts)
+    refill(cache, "user:1", 1)
+    cache.set("user:1", 2)
+    cache.set("user:1", 3, data_type="x")
+    expire(cache, "user:1")
+    assert (figures(cache).refills, figures(cache).changed) == (0, 0)
+    refill(cache, "user:1", 3)
+    refill(cache, "user:1", 3)
+    # Where it acts, it was asked for the lifetime of what was set, and knows the value.
+    assert (figures(cache).refills, figures(cache).changed) == (1 + acts, 0)
+
+
+def test_an_invalidation_between_two_sets_is_announced_too(opened):
+    cache = opened()
+    refill(cache, "user:1", 1, tags=["red"])
+    cache.invalidate_tags("red")
+    refill(cache, "user:1", 2, tags=["red"])
+    cache.delete("user:1")
+    refill(cache, "user:1", 3, tags=["red"])
+    assert figures(cache).refills == 0
+    refill(cache, "user:1", 3, tags=["red"])
+    assert figures(cache).refills == 1
+
+
+def test_where_it_acts_a_set_takes_its_lifetime(opened):
+    cache = opened(ml_predictions=True, default_ttl=100, ttl_floor=3, ttl_stretch=2)
+    assert cache.get("user:1") is None
+    cache.set("user:1", 1)
+    assert cache.ttl("user:1") == pytest.approx(cache.explain("user:1").adaptive_ttl.ttl, abs=1.0)
+    cache.set("user:2", 1, ttl=50)
+    assert 49 < cache.ttl("user:2") <= 50
+
+
+async def test_a_set_after_a_miss_on_a_loop(tmp_path):
+    async with CacheManager({"directory": tmp_path / "cache"}) as manager:
+        cache = manager.tenant("acme")
+        for _ in range(2):
+            await cache.get("user:1")
+            await cache.set("user:1", 1)
+            await cache.delete("user:1")
+        assert (await manager.stats()).adaptive_ttl.loads == 2
