@@ -15,7 +15,7 @@ from caching_core.assembly._place import Place, is_full, open_place
 from caching_core.assembly._unbuilt import refuse_what_is_not_built, without_effect
 from caching_core.audit import AuditLog
 from caching_core.coherence import Stamps, TableForeign
-from caching_core.config import CacheConfig, PolicyBook, fingerprint
+from caching_core.config import CacheConfig, LearningConfig, PolicyBook, fingerprint
 from caching_core.crypto import FLEET, derive
 from caching_core.engine import EngineState, MultiLevelCache, OpenGate
 from caching_core.errors import AuditUnavailable, CacheError, ConfigInvalid, NotSupported, TierUnavailable
@@ -295,6 +295,13 @@ class Instance:
     def _drop_all(self) -> None:
         self.state.drop_all()
         self.state.bind_views()
+
+    def let_models_act(self, learning: LearningConfig) -> None:
+        """Let the model for lifetimes act from now on, whatever it was configured for."""
+        if self.state.ttl_model is not None:
+            self.state.ttl_model.act(learning.learning_rate)
+            self.state.has_rules = True
+        self.hooks.emit(ConfigNote("the model for lifetimes acts; there are no other models to optimise in this release"))
 
     def clear_all(self) -> None:
         """Invalidate everything of every tenant, on all levels, in one step.

@@ -57,6 +57,10 @@ class TTLModel(Protocol):
         """Return whether its lifetimes are used; else it only reports them."""
         ...
 
+    def act(self, step: float) -> None:
+        """Have its lifetimes used from now on; ``step`` is the learning rate."""
+        ...
+
     def after_load(
         self,
         tenant: str,

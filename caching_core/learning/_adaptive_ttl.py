@@ -51,6 +51,12 @@ class AdaptiveTTL:
         """Return whether its lifetimes are used."""
         return self._acts
 
+    def act(self, step: float) -> None:
+        """Have its lifetimes used from now on; ``step`` as at construction."""
+        with self._mutex:
+            self._acts = True
+            self._records.set_step(step)
+
     def after_load(
         self,
         tenant: str,

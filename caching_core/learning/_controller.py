@@ -27,10 +27,14 @@ class StalenessController:
 
     def __init__(self, budget: float, step: float) -> None:
         self._aim = _AIM * budget
-        self._step = step / _READS_PER_STEP
+        self.set_step(step)
         self._reads, self._stale = _HORIZON, _HORIZON * self._aim
         self._log_price = min(log(_FIRST_PRICE_PER_BUDGET * budget), _MOST)
         self.price = exp(self._log_price)
+
+    def set_step(self, step: float) -> None:
+        """Take steps of another size."""
+        self._step = step / _READS_PER_STEP
 
     @property
     def stale_share(self) -> float:

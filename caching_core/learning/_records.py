@@ -84,6 +84,12 @@ class Records:
         self.tenants: dict[str, TenantRecords] = {}
         self._fullest: TenantRecords | None = None
 
+    def set_step(self, step: float) -> None:
+        """Let all controllers take steps of this size, those of tenants to come as well."""
+        self._step = step
+        for tenant in self.tenants.values():
+            tenant.controller.set_step(step)
+
     def of(self, tenant: str) -> TenantRecords:
         """Return what is remembered of a tenant."""
         known = self.tenants.get(tenant)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from caching_core import CacheManager, SyncCacheManager
+from caching_core.errors import ConfigInvalid
 from caching_core.runtime import run_sync
 from caching_core.strategies import CustomStrategy
 
@@ -292,3 +293,18 @@ async def test_a_set_after_a_miss_on_a_loop(tmp_path):
             await cache.set("user:1", 1)
             await cache.delete("user:1")
         assert (await manager.stats()).adaptive_ttl.loads == 2
+
+
+def test_it_can_be_let_act_later(tmp_path):
+    with SyncCacheManager({"directory": tmp_path / "cache", "default_ttl": 100, "ttl_floor": 3, "ttl_stretch": 2}) as manager:
+        cache = manager.tenant("acme")
+        refill(cache, "user:1", 1)
+        assert not cache.explain("user:1").adaptive_ttl.acts
+        manager.enable_ml_optimization(learning_rate=0.02)
+        assert cache.get("user:1") is None
+        cache.set("user:1", 1)
+        known = cache.explain("user:1").adaptive_ttl
+        assert (known.acts, known.refills) == (True, 1)
+        assert cache.ttl("user:1") == pytest.approx(known.ttl, abs=1.0)
+        with pytest.raises(ConfigInvalid, match="learning_rate"):
+            manager.enable_ml_optimization(learning_rate=2)

@@ -7,6 +7,7 @@ import pytest
 
 from caching_core.config import CacheConfig
 from caching_core.learning import AdaptiveTTL
+from caching_core.learning._prior import FIRST_READS
 from caching_core.learning._records import MAX_TEMPLATES, OTHER
 
 
@@ -77,11 +78,23 @@ def test_a_hot_key_is_kept_for_less_time_than_a_cold_one():
     assert hot.ttl < cold.ttl
 
 
-def test_hits_of_an_entry_that_was_not_this_loads_do_not_count():
-    made = model()
-    load(made, version=1)
-    made.after_load("acme", "default", "user:1", data_type=None, now=2000.0, digest=1, stamp=1, version=2, held=(7, 1_000_000), given=300.0)
-    assert made.known("acme", "default", "user:1").read_rate < 0.01
+@pytest.mark.parametrize(
+    ("held", "rate"),
+    [
+        ((1, 199), 0.1),  # all hits are known: 200 reads in 2000 seconds
+        (None, 1 / 1700),  # they are not: nobody asked for 1700 seconds after the value had expired
+        ((1, None), 1 / 1700),
+        ((7, 1_000_000), None),  # another process has loaded it meanwhile: nothing is known
+    ],
+)
+def test_what_memory_held_says_how_often_a_key_is_read(held, rate):
+    made = model(acts=False)
+    for turn in range(100):
+        made.after_load(
+            "acme", "default", "user:1", data_type=None, now=turn * 2000.0, digest=1, stamp=1, version=1, held=held, given=300.0
+        )
+    known = made.known("acme", "default", "user:1").read_rate
+    assert known == pytest.approx(2 * FIRST_READS if rate is None else rate, rel=0.1)
 
 
 def test_shadow_mode_answers_nothing_and_reports_both():
