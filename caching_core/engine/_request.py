@@ -24,7 +24,8 @@ _LEVELS: Final[dict[str | None, int]] = {None: 0, "normal": 0, "high": HIGH}
 class WriteOptions(TypedDict, total=False):
     """The keyword options of a write or load.
 
-    ``ttl`` seconds (None: for ever; 0: already expired; left out: policy, then ``default_ttl``); ``stale_ttl`` seconds after
+    ``ttl`` seconds (None: for ever; 0: already expired; left out: policy, then ``default_ttl`` or, with
+    ``ml_predictions``, what the model for lifetimes says); ``stale_ttl`` seconds after
     that in which a stale value may be served while one caller refreshes it; ``tags`` at most 32; ``data_type`` what the value
     is, for strategies and models; ``security_level`` "normal" or "high"; ``serializer`` and ``strategy`` registered names;
     ``context`` what the strategy is given.

@@ -39,7 +39,9 @@ class RatePrior:
         self.name = name
         self.kind = kind
         self._log_mean, self._log_shape = kind.log_mean, kind.log_shape
-        self._mean_weight = self._shape_weight = self._both_weight = 0.0
+        self._mean_weight: float = 0.0
+        self._shape_weight: float = 0.0
+        self._both_weight: float = 0.0
         self.refills = self.changed = 0
         self.told = (0.0, 0.0, 0.0)  # what the data type was told of this template: weight, log mean, log shape
         self.reads, self.read_seconds = 1.0, 1.0 / kind.reads
