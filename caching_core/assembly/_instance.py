@@ -159,10 +159,10 @@ class Instance:
             gate=OpenGate() if self.audit is None else LogGate(self.audit),
             version_no=None if self._server is None else self._server.blocking.clock.version_no,
         )
-        state.ttl_model = AdaptiveTTL.of(config)
-        state.has_rules |= config.learning.ml_predictions  # then no write is settled before it is asked
+        state.ttl_model = model = AdaptiveTTL.of(config)
         if after is not None:
-            state.strategies, state.ttl_model = after.state.strategies, after.state.ttl_model
+            state.strategies, state.ttl_model = after.state.strategies, after.state.ttl_model or model
+        state.has_rules |= state.ttl_model.acts  # then no write is settled before it is asked
         return state
 
     def _make_metrics(self) -> Metrics | None:

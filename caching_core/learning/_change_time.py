@@ -8,9 +8,9 @@ from math import exp, expm1, log1p, sqrt
 from typing import Final
 
 _NEXT_TO_NOTHING: Final = 1e-6
-_MOST_STEPS: Final = 6
+_MOST_STEPS: Final = 12  # two or three from a guess
 _GOOD_ENOUGH: Final = 0.1  # of the lifetime: Newton's step leaves about its square, and what is known of a key is far vaguer
-_LONGEST_STEP: Final = 2.0
+_LONGEST_STEP: Final = 3.0
 
 
 def bounded(value: float, least: float, most: float) -> float:
