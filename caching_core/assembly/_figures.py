@@ -1,9 +1,11 @@
-"""The figures of one opened cache."""
+"""The figures of one opened cache, and its health."""
 
+from caching_core.config import CacheConfig
 from caching_core.engine import Counts, EngineState
 from caching_core.errors import TierUnavailable
-from caching_core.insight import CacheStats
+from caching_core.insight import CacheStats, Condition, Health, TierHealth, probe
 from caching_core.tiers import Store, StoreUsage
+from caching_core.types import CacheLevel
 
 
 async def stats_of(state: EngineState, store: Store | None) -> CacheStats:
@@ -24,6 +26,8 @@ async def stats_of(state: EngineState, store: Store | None) -> CacheStats:
             "l2_entries": held.entries, "l2_bytes": held.frame_bytes, "l2_stored_bytes": held.stored_bytes,
             "l2_evicted": held.evicted, "l2_expired": held.expired,
         }  # fmt: skip
+    if state.ttl_model is not None:
+        figures["adaptive_ttl"] = state.ttl_model.figures()
     figures["tenants"] = len({tenant for tenant, _ in state.scopes})
     return CacheStats(**figures)  # type: ignore[arg-type]  # the names are the fields', checked by the constructor
 
@@ -34,3 +38,15 @@ async def usage_of(store: Store | None) -> StoreUsage | None:
         return None if store is None else await store.usage()
     except TierUnavailable:
         return None
+
+
+async def health_of(config: CacheConfig, store: Store | None, *, tier: str, has_memory: bool, why_lost: str) -> Health:
+    """Return whether each level that the configuration asks for answers; the store is asked."""
+    tiers: list[TierHealth] = []
+    if has_memory:
+        tiers.append(TierHealth(CacheLevel.L1, "memory", Condition.UP))
+    if store is not None:
+        tiers.append(await probe(store, level=CacheLevel.L2, tier=tier))
+    elif config.cache_levels > 1 and config.l2.enabled and not config.disabled:
+        tiers.append(TierHealth(CacheLevel.L2, tier, Condition.ABSENT, reason=why_lost))
+    return Health(tuple(tiers))

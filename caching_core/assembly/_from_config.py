@@ -57,3 +57,13 @@ def server_of(config: CacheConfig, *, on_change: Callable[[str | None], None] = 
     from caching_core.assembly._server import Server  # here: it brings redis-py, which a cache without a server goes without
 
     return Server(config, on_change=on_change)
+
+
+def is_remote(config: CacheConfig) -> bool:
+    """Tell whether the values of such a cache are in a server that many hosts share."""
+    return config.l2.redis_url is not None and config.l2.enabled and config.cache_levels > 1
+
+
+def may_be_away(config: CacheConfig) -> bool:
+    """Tell whether an application with such a cache is to start without its server, and get it as soon as it is there."""
+    return is_remote(config) and not config.strict

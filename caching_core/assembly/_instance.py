@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
-from caching_core.assembly._figures import stats_of, usage_of
-from caching_core.assembly._from_config import codec_of, memory_of, options_of, server_of
+from caching_core.assembly._figures import health_of, stats_of, usage_of
+from caching_core.assembly._from_config import codec_of, is_remote, memory_of, options_of, server_of
 from caching_core.assembly._gate import LogGate, listen
 from caching_core.assembly._keys import bury_destroyed
 from caching_core.assembly._late_store import LateStore, store_that_is_away
@@ -15,12 +15,13 @@ from caching_core.assembly._place import Place, is_full, open_place
 from caching_core.assembly._unbuilt import refuse_what_is_not_built, without_effect
 from caching_core.audit import AuditLog
 from caching_core.coherence import Stamps, TableForeign
-from caching_core.config import CacheConfig, PolicyBook, fingerprint
+from caching_core.config import CacheConfig, LearningConfig, PolicyBook, fingerprint
 from caching_core.crypto import FLEET, derive
 from caching_core.engine import EngineState, MultiLevelCache, OpenGate
 from caching_core.errors import AuditUnavailable, CacheError, ConfigInvalid, NotSupported, TierUnavailable
 from caching_core.events import ConfigNote, Event, Hooks, Started, Stopped, TierLost, TierOpened, UpkeepFailed
-from caching_core.insight import CacheStats, Condition, Health, Metrics, MetricsPort, TierHealth, probe
+from caching_core.insight import CacheStats, Health, Metrics, MetricsPort
+from caching_core.learning import AdaptiveTTL
 from caching_core.runtime import BlockingRuntime, LoopRuntime, PeriodicWorker, Runtime, run_sync
 from caching_core.tiers import Store
 from caching_core.tiers.disk import DiskStore
@@ -157,8 +158,10 @@ class Instance:
             gate=OpenGate() if self.audit is None else LogGate(self.audit),
             version_no=None if self._server is None else self._server.blocking.clock.version_no,
         )
+        state.ttl_model = model = AdaptiveTTL.of(config)
         if after is not None:
-            state.strategies = after.state.strategies
+            state.strategies, state.ttl_model = after.state.strategies, after.state.ttl_model or model
+        state.has_rules |= state.ttl_model.acts  # then no write is settled before it is asked
         return state
 
     def _make_metrics(self) -> Metrics | None:
@@ -308,6 +311,13 @@ class Instance:
         self.state.drop_all()
         self.state.bind_views()
 
+    def let_models_act(self, learning: LearningConfig) -> None:
+        """Let the model for lifetimes act from now on, whatever it was configured for."""
+        if self.state.ttl_model is not None:
+            self.state.ttl_model.act(learning.learning_rate)
+            self.state.has_rules = True
+        self.hooks.emit(ConfigNote("the model for lifetimes acts; there are no other models to optimise in this release"))
+
     def clear_all(self) -> None:
         """Invalidate everything of every tenant, on all levels, in one step.
 
@@ -347,17 +357,9 @@ class Instance:
 
     async def health(self, store: Store | None) -> Health:
         """Return whether each level answers; the store is asked as ``store`` sees it."""
-        config = self.config
         if self._lost is not None and self._upkeep is not None:
             self._upkeep.ensure()  # who only looks, and never reads, wants to see it come back as well
-        tiers: list[TierHealth] = []
-        if self.memory is not None:
-            tiers.append(TierHealth(CacheLevel.L1, "memory", Condition.UP))
-        if store is not None:
-            tiers.append(await probe(store, level=CacheLevel.L2, tier=self._tier))
-        elif config.cache_levels > 1 and config.l2.enabled and not config.disabled:
-            tiers.append(TierHealth(CacheLevel.L2, self._tier, Condition.ABSENT, reason=self._why_lost))
-        return Health(tuple(tiers))
+        return await health_of(self.config, store, tier=self._tier, has_memory=self.memory is not None, why_lost=self._why_lost)
 
     def _keep_reason(self, event: Event) -> None:
         if isinstance(event, TierLost):
@@ -387,13 +389,3 @@ class Instance:
         self.hooks.emit(Stopped(fingerprint(self.config)))
         self._opened.close()
         self.state.drop_all()
-
-
-def is_remote(config: CacheConfig) -> bool:
-    """Tell whether the values of such a cache are in a server that many hosts share."""
-    return config.l2.redis_url is not None and config.l2.enabled and config.cache_levels > 1
-
-
-def may_be_away(config: CacheConfig) -> bool:
-    """Tell whether an application with such a cache is to start without its server, and get it as soon as it is there."""
-    return is_remote(config) and not config.strict

@@ -12,7 +12,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from caching_core.assembly._instance import Instance, may_be_away
+from caching_core.assembly._from_config import may_be_away
+from caching_core.assembly._instance import Instance
 from caching_core.config import CacheConfig, fingerprint
 from caching_core.errors import KeyUnavailable, TierUnavailable
 

@@ -14,6 +14,7 @@ from caching_core.engine._request import Request, WriteOptions, checked, usual_w
 from caching_core.engine._scope import FOREVER, EngineOptions, EngineState, Scope
 from caching_core.engine._strategy import CustomStrategy, Strategies
 from caching_core.engine._timing import BOUNDS, Timing, Timings
+from caching_core.engine._ttl_model import TTLFigures, TTLModel, TTLNumbers
 from caching_core.engine._write import Writing
 
 __all__ = [
@@ -37,6 +38,9 @@ __all__ = [
     "Scope",
     "Seen",
     "Strategies",
+    "TTLFigures",
+    "TTLModel",
+    "TTLNumbers",
     "Timing",
     "Timings",
     "WriteOptions",

@@ -1,11 +1,12 @@
 """Explain: where a key's value is, how it is kept, or why a read of it is a miss. Changes nothing, counts nothing."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from caching_core.codec import CompressorId, Opened, Refusal, Refused, SerializerId
 from caching_core.engine._read import HIGH, Reader, Standing
 from caching_core.engine._scope import EngineState, Scope
+from caching_core.engine._ttl_model import TTLNumbers
 from caching_core.errors import KeyNeverMade, KeyUnavailable, TierUnavailable
 from caching_core.tenancy import check_key
 from caching_core.tiers import Store
@@ -15,7 +16,10 @@ from caching_core.types import CacheLevel
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What ``explain`` found. Times in seconds, sizes in bytes; ``reason`` says why it is a hit or a miss."""
+    """What ``explain`` found. Times in seconds, sizes in bytes; ``reason`` says why it is a hit or a miss.
+
+    ``adaptive_ttl`` is what this process has learned of the key, where it loaded it and nobody gave a lifetime.
+    """
 
     key: str
     tenant: str
@@ -36,6 +40,7 @@ class Explanation:
     load_cost_ms: int | None = None
     policy: str | None = None
     notes: tuple[str, ...] = field(default=())
+    adaptive_ttl: TTLNumbers | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return a plain mapping, for JSON."""
@@ -55,6 +60,11 @@ class Explainer:
     async def explain(self, scope: Scope, key: str) -> Explanation:
         """Return where the value of ``key`` is and how it is kept, or why there is none."""
         key = check_key(key)
+        model = self._state.ttl_model
+        found = await self._explain(scope, key)
+        return found if model is None else replace(found, adaptive_ttl=model.known(scope.tenant, scope.namespace, key))
+
+    async def _explain(self, scope: Scope, key: str) -> Explanation:
         state = self._state
         notes = self._notes()
         if state.options.disabled:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from caching_core.codec import Channel, Packed, Refused, isolate
 from caching_core.coherence import LedgerCopy, fields_of
+from caching_core.engine._adaptive import adapted
 from caching_core.engine._flight import Flight
 from caching_core.engine._lifetime import Lifetime
 from caching_core.engine._read import HIGH, Reader, Seen, Standing, ledger_tags
@@ -38,6 +39,8 @@ class Loading:
     tags: tuple[str, ...] = ()
     flags: int = 0
     serializer: str | None = None
+    is_adaptive: bool = False  # nobody gave a lifetime: the model for lifetimes is told, and may say one
+    data_type: str | None = None  # for that model
 
 
 class Loader:
@@ -130,7 +133,7 @@ class Loader:
         scope.counts.misses += 1
         entry.version = self._state.version_no()
         began = self._state.now()
-        value, life, packed = await self._load(scope, loading)
+        value, life, packed = await self._load(scope, key, entry, loading)
         if life is None:
             flight.is_private = True
         else:
@@ -222,7 +225,7 @@ class Loader:
         began = state.now()
         filled = False
         try:
-            value, life, packed = await self._load(scope, loading)
+            value, life, packed = await self._load(scope, key, entry, loading)
             if life is None or life.is_over:
                 flight.is_private = True
                 return value
@@ -282,7 +285,7 @@ class Loader:
                 continue
             return
 
-    async def _load(self, scope: Scope, loading: Loading) -> tuple[Any, Lifetime | None, Packed]:
+    async def _load(self, scope: Scope, key: str, entry: Entry, loading: Loading) -> tuple[Any, Lifetime | None, Packed]:
         scope.counts.loads += 1
         timing, began = self._state.timings.load, self._state.now()
         is_timed = timing.is_due()
@@ -295,7 +298,10 @@ class Loader:
             if is_timed:
                 timing.took(self._state.now() - began)
         # Packed even where only L1 keeps it: a value that cannot be kept is refused everywhere alike.
-        return value, loading.life(value), self._state.codec.pack(value, serializer=loading.serializer)
+        life, packed = loading.life(value), self._state.codec.pack(value, serializer=loading.serializer)
+        if loading.is_adaptive and life is not None:
+            life = adapted(self._state, scope, key, entry, life, packed=packed, data_type=loading.data_type, now=began)
+        return value, life, packed
 
     def _keep(  # noqa: PLR0917 -- what was loaded, in the order in which it came about
         self, scope: Scope, key: str, entry: Entry, flight: Flight, value: Any, packed: Packed, life: Lifetime, *, since: float, flags: int

@@ -81,6 +81,7 @@ class Reader:
             if absent is MISSING or not (names.is_hashed or is_plain_key(key)):  # type: ignore[union-attr]  # bound, as above
                 return MISSING
             scope.counts.misses += 1
+            scope.missed = None if entry is None else (key, entry)
             return absent
         if blob is UNKNOWN:
             return MISSING
@@ -137,8 +138,7 @@ class Reader:
         key = check_key(key)
         store, state = self._store, self._state
         if store is None or state.options.disabled:
-            scope.counts.misses += 1
-            return default
+            return self._missed(scope, key, default)
         timing, began = state.timings.get, state.now()
         is_timed = timing.is_due()
         try:
@@ -157,7 +157,12 @@ class Reader:
         finally:
             if is_timed:
                 timing.took(state.now() - began)
+        return self._missed(scope, key, default)
+
+    def _missed(self, scope: Scope, key: str, default: Any) -> Any:
         scope.counts.misses += 1
+        if scope.partition is not None and self._state.ttl_model is not None:
+            scope.missed = key, self._state.stamps.capture(scope.cells, key)
         return default
 
     async def _found(self, store: Store, scope: Scope, key: str, seen: Seen | None) -> Any:

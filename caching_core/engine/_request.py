@@ -24,7 +24,8 @@ _LEVELS: Final[dict[str | None, int]] = {None: 0, "normal": 0, "high": HIGH}
 class WriteOptions(TypedDict, total=False):
     """The keyword options of a write or load.
 
-    ``ttl`` seconds (None: for ever; 0: already expired; left out: policy, then ``default_ttl``); ``stale_ttl`` seconds after
+    ``ttl`` seconds (None: for ever; 0: already expired; left out: policy, then ``default_ttl`` or, with
+    ``ml_predictions``, what the model for lifetimes says); ``stale_ttl`` seconds after
     that in which a stale value may be served while one caller refreshes it; ``tags`` at most 32; ``data_type`` what the value
     is, for strategies and models; ``security_level`` "normal" or "high"; ``serializer`` and ``strategy`` registered names;
     ``context`` what the strategy is given.
@@ -74,7 +75,15 @@ class Request:
         """
         policy = state.policies.of(scope.namespace, key)
         life = self._life(state, key, value, policy)
-        return Writing(life or Lifetime(None, 0), tuple(self.tags), self._flags(state, policy), self._serializer(policy))
+        flags = self._flags(state, policy)
+        return Writing(
+            life or Lifetime(None, 0),
+            tuple(self.tags),
+            flags,
+            self._serializer(policy),
+            is_adaptive=life is not None and not flags & HIGH and self._is_open(state, policy),
+            data_type=self._data_type(policy),
+        )
 
     def check(self, state: EngineState) -> None:
         """Raise what ``loading`` would raise for these options, whatever the key and its policies."""
@@ -94,12 +103,15 @@ class Request:
         state.codec.require(serializer)
         if strategy is not None:
             state.strategies.named(strategy)
+        flags = self._flags(state, policy)
         return Loading(
             loader,
             lambda value: self._life(state, key, value, policy),
             tags=tuple(self.tags),
-            flags=self._flags(state, policy),
+            flags=flags,
             serializer=serializer,
+            is_adaptive=not flags & HIGH and self._is_open(state, policy),
+            data_type=self._data_type(policy),
         )
 
     def _life(self, state: EngineState, key: str, value: Any, policy: EntryPolicy | None) -> Lifetime | None:
@@ -127,6 +139,13 @@ class Request:
             default = default if isinstance(policy.ttl, Unset) else policy.ttl
             stale = policy.stale_ttl if stale is None else stale
         return lifetime(self.ttl, stale, default=default)
+
+    def _is_open(self, state: EngineState, policy: EntryPolicy | None) -> bool:
+        """Return whether neither the caller nor a policy gave a lifetime, and no strategy does."""
+        return self.ttl is UNSET and (policy is None or isinstance(policy.ttl, Unset)) and self._strategy(state, policy) is None
+
+    def _data_type(self, policy: EntryPolicy | None) -> str | None:
+        return policy.data_type if self.data_type is None and policy is not None else self.data_type
 
     def _flags(self, state: EngineState, policy: EntryPolicy | None) -> int:
         level = policy.security_level if self.security_level is None and policy is not None else self.security_level
@@ -182,7 +201,7 @@ def _known_writing(state: EngineState, ttl: float | Unset | None) -> Writing:
     """Return the writing of a lifetime, kept for the next time."""
     known: Writing | None = state.usual_writings.get(ttl)
     if known is None:
-        known = Writing(lifetime(ttl, None, default=state.options.default_ttl))
+        known = Writing(lifetime(ttl, None, default=state.options.default_ttl), is_adaptive=ttl is UNSET)
         if ttl is UNSET:
             state.default_writing = known
         elif len(state.usual_writings) < _MOST_USUAL:

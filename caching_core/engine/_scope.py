@@ -16,6 +16,7 @@ from caching_core.engine._gate import AuditGate
 from caching_core.engine._refusals import Refusals
 from caching_core.engine._strategy import Strategies
 from caching_core.engine._timing import Timings
+from caching_core.engine._ttl_model import TTLModel
 from caching_core.errors import QuotaExceeded
 from caching_core.events import Hooks
 from caching_core.runtime import Mutex
@@ -63,7 +64,7 @@ class EngineOptions:
 class Scope:
     """One tenant and namespace as the engine sees it. Shared by all handles on it; thread-safe by replacement."""
 
-    __slots__ = ("cells", "channel", "counts", "entries", "keys_until", "names", "namespace", "partition", "plain", "tenant")
+    __slots__ = ("cells", "channel", "counts", "entries", "keys_until", "missed", "names", "namespace", "partition", "plain", "tenant")
 
     def __init__(self, tenant: str, namespace: str, *, cells: Cells, partition: Partition | None) -> None:
         self.tenant = tenant
@@ -76,6 +77,7 @@ class Scope:
         self.channel: Channel | None = None
         self.names: NameScheme | None = None
         self.keys_until = 0.0
+        self.missed: tuple[str, Entry] | None = None  # the key that ``get`` missed last, and its capture: a set may be its refill
         # The guard under which the ledger was read, what an untagged entry must be of, the copy that says so, and until when.
         self.plain: tuple[tuple[float, float], Current, LedgerCopy, float] | None = None
 
@@ -107,6 +109,7 @@ class EngineState:
         "stamps",
         "strategies",
         "timings",
+        "ttl_model",
         "usual_writings",
         "version_no",
     )  # fmt: skip
@@ -136,9 +139,9 @@ class EngineState:
         self.gate = gate
         self.awake = awake  # starts the process's background work, if it does not run
         self.strategies = Strategies()
+        self.ttl_model: TTLModel | None = None  # has a say where nobody gave a lifetime
         self.now = now
-        self.flights = Flights()
-        self.timings = Timings()
+        self.flights, self.timings = Flights(), Timings()
         self.ledgers: dict[str, LedgerCopy] = {}
         self.scopes: dict[tuple[str, str], Scope] = {}
         self.blocks_writes = options.disabled or options.read_only
@@ -285,5 +288,7 @@ class EngineState:
         self.alone = Mutex()
         self.flights.after_fork()
         self.stamps.after_fork()
+        if self.ttl_model is not None:
+            self.ttl_model.after_fork()
         for scope in list(self.scopes.values()):
             scope.keys_until = 0.0

@@ -1,11 +1,12 @@
 """Write: seal under the ledger, store, touch. A set is an invalidation: the touch comes whatever happens."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from caching_core.codec import NEVER, UNIT_MS, VERSION_BITS, Opened, Packed, isolate, units
 from caching_core.coherence import LedgerCopy
+from caching_core.engine._adaptive import refilled, restamped
 from caching_core.engine._lifetime import Lifetime
 from caching_core.engine._read import HIGH, Reader
 from caching_core.engine._scope import FOREVER, EngineState, Scope
@@ -24,6 +25,8 @@ class Writing:
     tags: tuple[str, ...] = ()
     flags: int = 0
     serializer: str | None = None
+    is_adaptive: bool = False  # as of Loading
+    data_type: str | None = None
     units: tuple[int, int] | None = field(init=False, repr=False, compare=False, default=None)  # the lifetime as frames state it
 
     def __post_init__(self) -> None:
@@ -78,6 +81,9 @@ class Writer:
                 return False
         finally:
             stamps.touch_key(*scope.cells.key(key))
+        if writing.is_adaptive and scope.missed is not None and scope.missed[0] == key:
+            refilled(state, scope, key, life=writing.life, raw=packed[1])  # its answer is heeded by ``set`` only, which comes where it acts
+            restamped(state, scope, key)
         counts = scope.counts
         counts.sets += 1
         if counts.sets & SAMPLING == 1:
@@ -89,7 +95,11 @@ class Writer:
         if writing.tags or writing.life.is_over or state.blocks_writes:
             return False
         key, began = check_key(key), state.now()
-        stored = self.set_in_memory(scope, key, value, state.codec.pack(value, serializer=writing.serializer), writing)
+        packed = state.codec.pack(value, serializer=writing.serializer)
+        writing = self._adapted(scope, key, packed, writing)
+        stored = self.set_in_memory(scope, key, value, packed, writing)
+        if writing.is_adaptive:
+            restamped(state, scope, key)
         counts = scope.counts
         counts.sets += stored
         if counts.sets & SAMPLING == 1:
@@ -100,7 +110,20 @@ class Writer:
         """Store a value. False if it was skipped: the store is away or full (then the old value is gone as well)."""
         key = check_key(key)
         packed = self._state.codec.pack(value, serializer=writing.serializer)
-        return not await self._write(scope, [(key, value, packed, writing)])
+        writing = self._adapted(scope, key, packed, writing)
+        skipped = await self._write(scope, [(key, value, packed, writing)])
+        if writing.is_adaptive:
+            restamped(self._state, scope, key, writing.tags)
+        return not skipped
+
+    def _adapted(self, scope: Scope, key: str, packed: Packed, writing: Writing) -> Writing:
+        """Return the writing, with the lifetime that the model says where nobody gave one."""
+        if not writing.is_adaptive or self._state.blocks_writes:
+            return writing
+        life = refilled(self._state, scope, key, life=writing.life, raw=packed.raw, tags=writing.tags, data_type=writing.data_type)
+        if life is None:
+            return replace(writing, is_adaptive=False)
+        return writing if life is writing.life else replace(writing, life=life)
 
     async def set_many(self, scope: Scope, values: Mapping[str, Any], how: Ways) -> list[str]:
         """Store several values in one step; returns the keys that were skipped.

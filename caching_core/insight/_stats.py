@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from caching_core.engine import TTLFigures
+
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
@@ -10,6 +12,7 @@ class CacheStats:
 
     Sizes in bytes. ``misses`` are reads that found no good value in any level; ``joined`` callers that waited for another's
     load; ``refused`` stored entries that could not be opened, ``tampered`` those of them that failed authentication.
+    ``adaptive_ttl``: what the model for lifetimes did, or in shadow mode would have done.
     """
 
     hits_l1: int = 0
@@ -39,6 +42,7 @@ class CacheStats:
     l2_evicted: int = 0
     l2_expired: int = 0
     tenants: int = 0
+    adaptive_ttl: TTLFigures | None = None
 
     @property
     def hits(self) -> int:

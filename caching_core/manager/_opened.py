@@ -139,6 +139,18 @@ class OpenedManager(Generic[H]):
         """Let instances of an Enum, dataclass or pydantic model be cached as what they are. Every process must register it."""
         self._opened().state.codec.register_class(cls, name=name)
 
+    def enable_ml_optimization(
+        self, *, learning_rate: float = 0.01, optimization_interval: float = 3600.0, min_data_points: int = 1000
+    ) -> None:
+        """Let the model for lifetimes act from now on, as the setting ``ml_predictions`` does, for all managers that share this cache.
+
+        It decides where nobody gives a ``ttl``, between ``ttl_floor`` and ``default_ttl`` × ``ttl_stretch``; what it has learned
+        in shadow mode counts. ``learning_rate``: as the setting. The other two (seconds, observations) are those of the
+        recommendations, which this release does not carry. Raises ConfigInvalid for values that the settings would not take.
+        """
+        group = {"learning_rate": learning_rate, "optimization_interval": optimization_interval, "min_data_points": min_data_points}
+        self._opened().let_models_act(self._config.replace({"learning": group}).learning)
+
     def metrics_text(self) -> str:
         """Return the metrics of this process in the Prometheus text format, version 0.0.4.
 

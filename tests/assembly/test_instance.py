@@ -43,7 +43,7 @@ def notes(caplog):
 def test_settings_that_do_nothing_yet_are_named_once(manager, caplog):
     given = {
         "outage_grace": 5, "log_shards": 4, "log_max_records": 5000, "on_failover": "soft", "coherence": "ttl", "l1_max_age": 2,
-        "resilience": {"failure_threshold": 3}, "ml_predictions": True, "auto_optimization": True, "health_check_interval": 30,
+        "resilience": {"failure_threshold": 3}, "auto_optimization": True, "health_check_interval": 30,
         "audit": {"level": "detailed", "include_data_access": True, "retention_days": 3}, "monitoring_enabled": True,
         "alerts": {"channels": {"slack": {"url": "https://example.invalid/secret"}}}, "policies": {"a*": {"coherence": "ttl"}},
     }  # fmt: skip
@@ -53,7 +53,7 @@ def test_settings_that_do_nothing_yet_are_named_once(manager, caplog):
     for name in (
         "coherence.outage_grace", "coherence.log_shards", "coherence.log_max_records", "coherence.on_failover", "coherence.mode",
         "l1.max_age",
-        "resilience.failure_threshold", "learning.ml_predictions", "learning.auto_optimization",
+        "resilience.failure_threshold", "learning.auto_optimization",
         "audit.level", "audit.include_data_access", "audit.retention_days", "alerts.channels", "policies.coherence",
     ):  # fmt: skip
         assert name in note

@@ -144,7 +144,6 @@ def test_the_name_stands_at_its_door(door, name):
         pytest.param(lambda manager: manager.get_analytics().global_hit_ratio, marks=missing("later part"), id="analytics"),
         pytest.param(
             lambda manager: manager.enable_ml_optimization(learning_rate=0.01, optimization_interval=3600, min_data_points=1000),
-            marks=missing("later part"),
             id="ml",
         ),
     ],

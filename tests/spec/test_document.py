@@ -97,6 +97,11 @@ async def sensitive(names: Namespace, manager: Any) -> None:
     assert await manager.get("user_credentials", tenant_id="tenant1") == names["sensitive_data"]
 
 
+async def models_act(_: Namespace, manager: Any) -> None:
+    await manager.get_or_set("user:1", lambda: 1, tenant_id="tenant1")
+    assert (await manager.explain("user:1", tenant_id="tenant1")).adaptive_ttl.acts
+
+
 async def nothing_more(_: Namespace, __: Any) -> None:
     """The block's own calls are the test."""
 
@@ -113,7 +118,7 @@ CASES: dict[str, tuple[Verify, tuple[pytest.MarkDecorator, ...]]] = {
     "Circuit Breaker": (nothing_more, (missing("part 3"),)),
     "Recovery-Strategien": (nothing_more, (missing("part 3"),)),
     "Integriertes Benchmarking": (nothing_more, (missing("part 5"),)),
-    "ML Auto-Tuning": (nothing_more, (missing("later part"),)),
+    "ML Auto-Tuning": (models_act, ()),
 }
 OTHERS = {"Abhängigkeiten", "Basiskonfiguration", "Prometheus-Metriken"}
 
