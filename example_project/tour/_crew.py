@@ -132,7 +132,7 @@ class Crew:
             for _ in range(size):
                 self.hire()
             # They have started when they answer: what is timed later does not count their start.
-            self.all("stats", [{}] * size)
+            self.all("ping", [{}] * size)
         except BaseException:
             self.close()
             raise
@@ -163,12 +163,16 @@ class Crew:
             member.send(do, **order)
         return [member.receive(timeout=60) for member, _ in pairs]
 
-    def close(self) -> None:
-        """End every process and remove the directory."""
+    def dismiss(self) -> None:
+        """End every process; the directory stays."""
         for member in self.members:
             member.hang_up()
         while self.members:
             self.members.pop().dismiss()
+
+    def close(self) -> None:
+        """End every process and remove the directory."""
+        self.dismiss()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
