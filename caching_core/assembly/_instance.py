@@ -3,8 +3,10 @@
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from caching_core.assembly._figures import stats_of, usage_of
+from caching_core.assembly._from_config import codec_of, memory_of, options_of
 from caching_core.assembly._gate import LogGate, listen
 from caching_core.assembly._keys import bury_destroyed
 from caching_core.assembly._late_store import LateStore, store_that_is_away
@@ -12,19 +14,20 @@ from caching_core.assembly._note import note
 from caching_core.assembly._place import Place, is_full, open_place
 from caching_core.assembly._unbuilt import refuse_what_is_not_built, without_effect
 from caching_core.audit import AuditLog
-from caching_core.codec import Codec, PickleSerializer
 from caching_core.coherence import Stamps, TableForeign
 from caching_core.config import CacheConfig, PolicyBook, fingerprint
 from caching_core.crypto import FLEET, derive
-from caching_core.engine import Counts, EngineOptions, EngineState, MultiLevelCache, OpenGate
+from caching_core.engine import EngineState, MultiLevelCache, OpenGate
 from caching_core.errors import AuditUnavailable, CacheError, ConfigInvalid, NotSupported, TierUnavailable
 from caching_core.events import ConfigNote, Event, Hooks, Started, Stopped, TierLost, TierOpened, UpkeepFailed
 from caching_core.insight import CacheStats, Condition, Health, Metrics, TierHealth, probe
 from caching_core.runtime import BlockingRuntime, LoopRuntime, PeriodicWorker, Runtime, run_sync
-from caching_core.tiers import Store, StoreUsage
+from caching_core.tiers import Store
 from caching_core.tiers.disk import DiskStore
-from caching_core.tiers.memory import MemoryTier
 from caching_core.types import CacheLevel
+
+if TYPE_CHECKING:
+    from caching_core.assembly._server import Server
 
 UPKEEP_SECONDS: Final = 1.0
 
@@ -64,14 +67,16 @@ class Instance:
         self.successor: Instance | None = None
         self._renew = renew
         self._lost = self._told = None if away is None else str(away)  # why, and why not renewed, as last said
-        self._is_closed = False
+        self._is_open = self._is_closed = False
         self._upkeep: PeriodicWorker | None = None
         with ExitStack() as opened:
+            self._server = self._make_server(opened)
             place = self._open_place(os.environ if environ is None else environ, after)
             opened.callback(place.close)
             self.directory, self.stamps, self.ring = place.directory, place.stamps, place.ring
             self.audit = self._open_audit(place, opened)
-            self.memory = _memory(config) if self._lost is None else None
+            # A server is away for a while: until then this process's memory is what is left. Of a host's disk others may know more.
+            self.memory = memory_of(config) if self._lost is None or self._is_remote else None
             self.state = self._make_state(after)
             self.blocking_runtime, self.loop_runtime = BlockingRuntime(), LoopRuntime()
             self.blocking = self._engine(self.blocking_runtime, opened)
@@ -79,22 +84,52 @@ class Instance:
             self._metrics = self._make_metrics()
             opened.callback(self.loop_runtime.close)
             opened.callback(self.blocking_runtime.close)
-            if self.directory is not None or self._lost is not None:
+            if self.directory is not None or self._server is not None or self._lost is not None:
                 self._upkeep = PeriodicWorker(UPKEEP_SECONDS, self._keep_up, name="caching-upkeep")
                 opened.callback(self._upkeep.stop)
             self._opened = opened.pop_all()
+            self._is_open = True
         self._say_that_it_is_open(after)
 
     # -- making --------------------------------------------------------------------------------
 
+    @property
+    def _is_remote(self) -> bool:
+        return is_remote(self.config)
+
+    @property
+    def _tier(self) -> str:
+        return "redis" if self._is_remote else "disk"
+
+    def _make_server(self, opened: ExitStack) -> "Server | None":
+        if self._lost is not None or not self._is_remote:
+            return None
+        from caching_core.assembly._server import Server
+
+        server = Server(self.config, on_change=self._hear_of_server)
+        opened.callback(server.close)
+        return server
+
+    def _hear_of_server(self, reason: str | None) -> None:
+        if self._is_open and not self._is_closed:  # before that, opening raises, and who opens says so
+            self.hooks.emit(TierOpened("redis") if reason is None else TierLost("redis", reason))
+
     def _open_place(self, environ: Mapping[str, str], after: "Instance | None") -> Place:
         if self._lost is not None:
-            return Place(Stamps(None, secret=b"", abandoned=self._lost))
-        return open_place(
+            return Place(Stamps(None, secret=b"", abandoned="" if self._is_remote else self._lost))
+        replaces = after is None or after.directory is None  # who had it open before must not take it from its successors
+        if self._server is None:
+            return open_place(
+                self.config, self.hooks, environ=environ, replaces=replaces, on_replaced=self._drop_all, on_given_up=self._look_at_once
+            )
+        from caching_core.assembly._shared_place import open_shared_place
+
+        return open_shared_place(
             self.config,
             self.hooks,
+            self._server,
             environ=environ,
-            replaces=after is None or after.directory is None,  # who had it open before must not take it from its successors
+            replaces=replaces,
             on_replaced=self._drop_all,
             on_given_up=self._look_at_once,
         )
@@ -114,15 +149,16 @@ class Instance:
     def _make_state(self, after: "Instance | None") -> EngineState:
         config = self.config
         state = EngineState(
-            options=_options(config, has_disk=self.directory is not None),
+            options=options_of(config, has_store=self.directory is not None or self._server is not None, is_remote=self._is_remote),
             stamps=self.stamps,
             memory=self.memory,
-            codec=_codec(config) if after is None else after.state.codec,
+            codec=codec_of(config) if after is None else after.state.codec,
             ring=self.ring,
             hooks=self.hooks,
             policies=PolicyBook(config.policies),
             awake=self.ensure_upkeep,
             gate=OpenGate() if self.audit is None else LogGate(self.audit),
+            version_no=None if self._server is None else self._server.blocking.clock.version_no,
         )
         if after is not None:
             state.strategies = after.state.strategies
@@ -143,6 +179,8 @@ class Instance:
     def _store(self, runtime: Runtime) -> Store | None:
         if self._lost is not None:
             return store_that_is_away(self._lost, self.stamps)
+        if self._server is not None:
+            return self._server.blocking if runtime.blocks else self._server.loop
         directory = self.directory
         if directory is None:
             return None
@@ -168,13 +206,13 @@ class Instance:
 
     def _say_that_it_is_open(self, after: "Instance | None") -> None:
         if self._lost is not None:
-            self.hooks.emit(TierLost("disk", f"{self._lost}; trying again"))
+            self.hooks.emit(TierLost(self._tier, f"{self._lost}; trying again"))
             return
         if after is None or after.directory is None:
             self._say_what_is_idle()
         self.hooks.emit(Started(fingerprint(self.config)))
         if after is not None:
-            self.hooks.emit(TierOpened("disk"))
+            self.hooks.emit(TierOpened(self._tier))
 
     def _say_what_is_idle(self) -> None:
         notes = (without_effect(self.config), "" if self.memory is None else self.memory.policy_note)
@@ -229,7 +267,7 @@ class Instance:
             scope.keys_until = 0.0
             scope.plain = None
         self._drop_all()
-        self.hooks.emit(TierLost("disk", f"{reason} (opening it anew)"))
+        self.hooks.emit(TierLost(self._tier, f"{reason} (opening it anew)"))
 
     def _try_to_renew(self) -> None:
         try:
@@ -262,7 +300,12 @@ class Instance:
         gate = self.state.gate
         gate.admit("clear_all", tenant="", namespace="")
         try:
-            if self.directory is None:
+            if self._server is not None:
+                try:
+                    run_sync(self._server.blocking.forget_ledgers())
+                finally:
+                    self.stamps.touch_all()
+            elif self.directory is None:
                 self.stamps.touch_all()
             else:
                 self.stamps.void(self.stamps.current(), "clear_all")
@@ -274,41 +317,26 @@ class Instance:
 
     async def stats(self, store: Store | None) -> CacheStats:
         """Return the figures of this process, and of the store as ``store`` sees it."""
-        total = Counts()
-        for scope in list(self.state.scopes.values()):
-            total.add(scope.counts)
-        figures: dict[str, object] = {name: getattr(total, name) for name in Counts.__dataclass_fields__}
-        if self.memory is not None:
-            usage = self.memory.usage()
-            figures |= {
-                "hits_l1": self.memory.hits(), "l1_entries": usage.entries, "l1_bytes": usage.bytes, "l1_evicted": usage.evicted,
-                "l1_max_entries": usage.max_entries, "l1_max_bytes": usage.max_bytes, "l1_policy": self.memory.running,
-            }  # fmt: skip
-        held = await _usage(store)
-        if held is not None:
-            figures |= {
-                "l2_entries": held.entries, "l2_bytes": held.frame_bytes, "l2_stored_bytes": held.stored_bytes,
-                "l2_evicted": held.evicted, "l2_expired": held.expired,
-            }  # fmt: skip
-        figures["tenants"] = len({tenant for tenant, _ in self.state.scopes})
-        return CacheStats(**figures)  # type: ignore[arg-type]  # the names are the fields', checked by the constructor
+        return await stats_of(self.state, store)
 
     def metrics_text(self) -> str:
         """Return a scrape of this process; a comment where monitoring is off. Asks the store, which may block."""
         if self._metrics is None:
             return "# monitoring_enabled is false: no metrics\n"
-        return self._metrics.text(run_sync(_usage(self.blocking.store)))
+        return self._metrics.text(run_sync(usage_of(self.blocking.store)))
 
     async def health(self, store: Store | None) -> Health:
         """Return whether each level answers; the store is asked as ``store`` sees it."""
         config = self.config
+        if self._lost is not None and self._upkeep is not None:
+            self._upkeep.ensure()  # who only looks, and never reads, wants to see it come back as well
         tiers: list[TierHealth] = []
         if self.memory is not None:
             tiers.append(TierHealth(CacheLevel.L1, "memory", Condition.UP))
         if store is not None:
-            tiers.append(await probe(store, level=CacheLevel.L2, tier="disk"))
+            tiers.append(await probe(store, level=CacheLevel.L2, tier=self._tier))
         elif config.cache_levels > 1 and config.l2.enabled and not config.disabled:
-            tiers.append(TierHealth(CacheLevel.L2, "disk", Condition.ABSENT, reason=self._why_lost))
+            tiers.append(TierHealth(CacheLevel.L2, self._tier, Condition.ABSENT, reason=self._why_lost))
         return Health(tuple(tiers))
 
     def _keep_reason(self, event: Event) -> None:
@@ -341,39 +369,11 @@ class Instance:
         self.state.drop_all()
 
 
-async def _usage(store: Store | None) -> StoreUsage | None:
-    """Return what a store holds; None if there is none, or it does not say."""
-    try:
-        return None if store is None else await store.usage()
-    except TierUnavailable:
-        return None
+def is_remote(config: CacheConfig) -> bool:
+    """Tell whether the values of such a cache are in a server that many hosts share."""
+    return config.l2.redis_url is not None and config.l2.enabled and config.cache_levels > 1
 
 
-def _memory(config: CacheConfig) -> MemoryTier | None:
-    l1 = config.l1
-    return MemoryTier(max_entries=l1.max_entries, max_bytes=l1.max_bytes, policy=l1.policy) if l1.enabled else None
-
-
-def _codec(config: CacheConfig) -> Codec:
-    mode = config.crypto.pickle
-    return Codec(
-        compression=config.compression,
-        max_value_bytes=config.max_value_bytes,
-        serializer=config.serializer,
-        pickle=None if mode == "off" else PickleSerializer(mode, config.crypto.pickle_allow),
-    )
-
-
-def _options(config: CacheConfig, *, has_disk: bool) -> EngineOptions:
-    wants_disk = config.cache_levels > 1 and config.l2.enabled
-    return EngineOptions(
-        default_ttl=config.default_ttl,
-        is_plain=not config.crypto.enabled and wants_disk,
-        strategy=config.strategy,
-        strict=config.strict,
-        read_only=config.read_only,
-        disabled=config.disabled,
-        is_cut_off=config.disabled and wants_disk and not has_disk,
-        hashed_names=config.crypto.key_privacy == "hashed",
-        max_value_bytes=config.max_value_bytes,
-    )
+def may_be_away(config: CacheConfig) -> bool:
+    """Tell whether an application with such a cache is to start without its server, and get it as soon as it is there."""
+    return is_remote(config) and not config.strict

@@ -16,8 +16,8 @@ from caching_core.crypto import (
     make_key_file,
     parse_encryption_key,
 )
-from caching_core.errors import KeyUnavailable
-from caching_core.keystore import SqliteKeyStore
+from caching_core.errors import ConfigInvalid, KeyUnavailable
+from caching_core.keystore import RedisKeyStore, SqliteKeyStore
 from caching_core.runtime import run_sync
 
 
@@ -27,15 +27,12 @@ def key_provider(config: CacheConfig, directory: Path, keystore: SqliteKeyStore,
     A key is made by itself only because everything lives on this host, and only for a keystore without rows: those there
     are were wrapped under another key, and a new one would open none of them. Raises ConfigInvalid, KeyUnavailable.
     """
-    if config.crypto.encryption_key:
-        return StaticProvider([parse_encryption_key(secret.reveal(), config.namespace) for secret in config.crypto.encryption_key])
-    if config.crypto.key_file is not None:
-        return FileProvider(config.crypto.key_file)
-    if environ.get(ENVIRONMENT_NAME, "").strip():
-        return env_provider(environ)
+    given = _given_provider(config, environ)
+    if given is not None:
+        return given
     path = directory / "key"
     if not path.exists():  # making one takes space on the disk even where it is then found there
-        if keystore.has_rows() and not path.exists():  # looked at again: who makes the first row has made its key before
+        if run_sync(keystore.has_rows()) and not path.exists():  # looked at again: who makes the first row has made its key before
             raise KeyUnavailable(
                 f"the keys in {keystore.path} were made under a key that is not given here: give it by encryption_key, key_file or "
                 f"{ENVIRONMENT_NAME}, or put the file {path} back; without it, what they sealed is lost: stop the processes and "
@@ -43,6 +40,36 @@ def key_provider(config: CacheConfig, directory: Path, keystore: SqliteKeyStore,
             )
         make_key_file(path)
     return FileProvider(path)
+
+
+def shared_key_provider(config: CacheConfig, *, environ: Mapping[str, str]) -> KeyProvider:
+    """Return the provider of key-encryption keys where hosts share a server: what was given, since they must all have the same.
+
+    One that a host made by itself would be another on the next, which could open nothing. Raises ConfigInvalid, KeyUnavailable.
+    """
+    require_shared_key(config, environ=environ)
+    given = _given_provider(config, environ)
+    assert given is not None  # noqa: S101 -- for the type checker: asked above
+    return given
+
+
+def require_shared_key(config: CacheConfig, *, environ: Mapping[str, str]) -> None:
+    """Raise ConfigInvalid where no key is given; opens none, and stretches no passphrase."""
+    if not (config.crypto.encryption_key or config.crypto.key_file is not None or environ.get(ENVIRONMENT_NAME, "").strip()):
+        raise ConfigInvalid(
+            "redis_url names a server that hosts share, and no key is given that they share; make one with `caching keystore new-key` "
+            f"and put it on every host, the same one: into {ENVIRONMENT_NAME}, into encryption_key, or into the file of key_file"
+        )
+
+
+def _given_provider(config: CacheConfig, environ: Mapping[str, str]) -> KeyProvider | None:
+    if config.crypto.encryption_key:
+        return StaticProvider([parse_encryption_key(secret.reveal(), config.namespace) for secret in config.crypto.encryption_key])
+    if config.crypto.key_file is not None:
+        return FileProvider(config.crypto.key_file)
+    if environ.get(ENVIRONMENT_NAME, "").strip():
+        return env_provider(environ)
+    return None
 
 
 def keystore_of(config: CacheConfig, directory: Path) -> SqliteKeyStore:
@@ -57,7 +84,7 @@ def key_ring(keystore: KeyStore, provider: KeyProvider, *, on_made: Callable[[st
     return ring, run_sync(ring.fleet_key())
 
 
-def bury_destroyed(keystore: SqliteKeyStore, directory: Path) -> None:
+def bury_destroyed(keystore: SqliteKeyStore | RedisKeyStore, directory: Path) -> None:
     """Take as destroyed what the audit log says was: a keystore that came back from a backup must not bring it back.
 
     Raises AuditUnavailable where the log cannot be read, KeyUnavailable where the keystore cannot be written.

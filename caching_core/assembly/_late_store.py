@@ -85,6 +85,11 @@ class LateStore:
         """Return the store's clock, which is the host's."""
         return self._stamps.now_ms()
 
+    @property
+    def answers_at_once(self) -> bool:
+        """Answer at once as soon as there is a store."""
+        return True
+
     def peek(self, name: str) -> bytes | Peek | None:
         """Answer as the store does, else UNKNOWN."""
         store = self._store

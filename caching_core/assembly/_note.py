@@ -2,7 +2,7 @@
 
 import logging
 
-from caching_core.events import ConfigNote, Event, StoreQuarantined, StoreVoided, TierLost, UpkeepFailed
+from caching_core.events import ConfigNote, Event, StoreQuarantined, StoreVoided, TierLost, TierOpened, UpkeepFailed
 
 _log = logging.getLogger("caching_core")
 
@@ -11,6 +11,8 @@ def note(event: Event) -> None:
     """Write the events that need somebody's eyes to the log."""
     if isinstance(event, TierLost):
         _log.warning("tier %s is away: %s", event.tier, event.reason)
+    elif isinstance(event, TierOpened):
+        _log.warning("tier %s is back", event.tier)  # as loud as its loss was
     elif isinstance(event, StoreVoided):
         _log.warning("everything stored before now is distrusted: %s", event.reason)
     elif isinstance(event, StoreQuarantined):

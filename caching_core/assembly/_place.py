@@ -15,7 +15,7 @@ from caching_core.config import CacheConfig
 from caching_core.crypto import KeyRing
 from caching_core.errors import CacheError, KeyUnavailable, TierUnavailable
 from caching_core.events import Hooks, KeyMade, TierLost
-from caching_core.keystore import SqliteKeyStore
+from caching_core.keystore import RedisKeyStore, SqliteKeyStore
 from caching_core.tiers.disk import own_directory
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -28,7 +28,7 @@ class Place:
 
     stamps: Stamps
     directory: Path | None = None
-    keystore: SqliteKeyStore | None = None
+    keystore: SqliteKeyStore | RedisKeyStore | None = None
     ring: KeyRing | None = None
     secret: bytes = b""
 
@@ -75,7 +75,7 @@ def open_place(
         )
     except BaseException as error:
         keystore.close()
-        if not isinstance(error, CacheError) or not (config.disabled or _is_for_good(error, directory)):
+        if not isinstance(error, CacheError) or not (config.disabled or is_for_good(error, directory)):
             raise
         unheard = "; disabled, and what this process invalidates reaches nobody" if config.disabled else ""
         hooks.emit(TierLost("disk", f"{error}; going on with memory only{unheard}"))
@@ -91,7 +91,7 @@ def is_full(error: CacheError) -> bool:
     return isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorname", "").startswith("SQLITE_FULL")
 
 
-def _is_for_good(error: CacheError, directory: Path) -> bool:
+def is_for_good(error: CacheError, directory: Path) -> bool:
     """Tell whether nobody of this user can share ``directory`` while this process lives."""
     if not isinstance(error, TierUnavailable | KeyUnavailable):
         return False

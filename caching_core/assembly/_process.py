@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from caching_core.assembly._instance import Instance
+from caching_core.assembly._instance import Instance, may_be_away
 from caching_core.config import CacheConfig, fingerprint
 from caching_core.errors import KeyUnavailable, TierUnavailable
 
@@ -57,7 +57,8 @@ class _Registry:
         try:
             return Instance(config, renew=self.renew)
         except (KeyUnavailable, TierUnavailable) as error:
-            if not is_patient:
+            is_server_away = isinstance(error, TierUnavailable) or isinstance(error.__cause__, TierUnavailable)
+            if not (is_patient or (may_be_away(config) and is_server_away)):
                 raise
             return Instance(config, renew=self.renew, away=error)
 
@@ -127,7 +128,7 @@ def acquire(config: CacheConfig, keep: Callable[[Instance], None] | None = None,
 
     ``keep`` is called with it before anybody can fork: a child then never counts a user who does not know of it.
     With ``is_patient`` a fault that may pass (KeyUnavailable, TierUnavailable) does not raise: the instance is lost until
-    it can be opened.
+    it can be opened. A server that is away never raises here, unless the configuration is strict.
     """
     return _registry.acquire(config, keep, is_patient=is_patient)
 

@@ -20,17 +20,18 @@ _WITHOUT_EFFECT: Final[Mapping[str, Mapping[str, tuple[object, ...]]]] = {
         (),
     ) | {"enabled": (False,), "fallback_strategy": ("graceful_degradation",)},
     "audit": {"level": ("basic",), "include_data_access": (False,), "retention_days": (None,)},
-    "learning": dict.fromkeys(
-        ("ttl_floor", "ttl_stretch", "staleness_budget", "learning_rate", "optimization_interval", "min_data_points"), ()
-    ) | {"ml_predictions": (False,), "auto_optimization": (False,)},
+    "learning": dict.fromkeys(("ttl_floor", "ttl_stretch", "staleness_budget", "learning_rate"), ())
+    | {"ml_predictions": (False,), "auto_optimization": (False,)},
     "alerts": {"channels": ({},)},
 }  # fmt: skip
+# Those that have an effect where the values are in a server.
+_WITH_SERVER: Final[Mapping[str, tuple[str, ...]]] = {"l1": ("max_age",), "resilience": ("recovery_timeout",)}
 
 
 def refuse_what_is_not_built(config: CacheConfig) -> None:
     """Raise ConfigInvalid for settings without which the cache would be another one than was asked for."""
     refusals: dict[str, bool] = {
-        "redis_url": config.l2.redis_url is not None,
+        "redis_cluster": config.l2.redis_cluster,
         "l3_nodes": bool(config.l3.nodes),
         "sentinels": bool(config.l2.sentinels),
         "roles": config.tenancy.roles is not None,
@@ -38,7 +39,9 @@ def refuse_what_is_not_built(config: CacheConfig) -> None:
     }
     asked = [name for name, is_set in refusals.items() if is_set]
     if asked:
-        raise ConfigInvalid(f"{', '.join(asked)}: not in this release, which carries memory and disk on one host; remove the setting")
+        raise ConfigInvalid(
+            f"{', '.join(asked)}: not in this release, which carries memory, disk, and one Redis or Valkey server; remove the setting"
+        )
 
 
 def without_effect(config: CacheConfig) -> str:
@@ -51,6 +54,8 @@ def _idle(config: CacheConfig) -> Iterator[str]:
     for group_name, settings in _WITHOUT_EFFECT.items():
         group = getattr(config, group_name)
         for name, harmless in settings.items():
+            if name in (_WITH_SERVER.get(group_name, ()) if config.l2.redis_url is not None else ()):
+                continue
             if name in group.model_fields_set and getattr(group, name) not in harmless:
                 yield f"{group_name}.{name}"
     if any(policy.coherence == "ttl" for policy in config.policies.values()):

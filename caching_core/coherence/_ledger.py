@@ -11,6 +11,7 @@ from typing import Final
 from caching_core.runtime import Mutex
 from caching_core.tiers import Ledger
 
+FOREVER: Final = float("inf")
 _MOST_FIELDS: Final = 20_000
 
 
@@ -23,19 +24,22 @@ class Verdict(enum.Enum):
 
 
 class LedgerCopy:
-    """A tenant's epoch, seq, floor and fields, each field as (value, the number of its cell).
+    """A tenant's epoch, seq, floor and fields, each field as (value, the number of its cell), good ``until`` (monotonic seconds).
 
-    Epoch, seq and floor never change; they are replaced with the copy. The fields are shared by all copies of one epoch
+    Epoch, seq, floor and ``until`` never change; they are replaced with the copy. The fields are shared by all copies of one epoch
     and tenant's mark, are only added to, and their values only rise: whoever holds an older copy is told nothing older
     than it was, and nothing of another epoch. Thread-safe.
     """
 
-    __slots__ = ("_adding", "_fields", "_tenant_mark", "epoch", "floor", "seq")
+    __slots__ = ("_adding", "_fields", "_tenant_mark", "epoch", "floor", "seq", "until")
 
-    def __init__(self, epoch: bytes = b"", *, seq: int = 0, floor: int = 0, tenant_mark: float | None = None) -> None:
+    def __init__(
+        self, epoch: bytes = b"", *, seq: int = 0, floor: int = 0, tenant_mark: float | None = None, until: float = FOREVER
+    ) -> None:
         self.epoch = epoch
         self.seq = seq
         self.floor = floor
+        self.until = until
         self._tenant_mark = tenant_mark
         self._fields: dict[str, tuple[int, float]] = {}
         self._adding = Mutex()
@@ -54,11 +58,14 @@ class LedgerCopy:
                 return False
         return True
 
-    def learn(self, ledger: Ledger, guard: tuple[float, float], namespace: str, tags: Iterable[tuple[str, float]]) -> "LedgerCopy":
-        """Return the copy that also holds what was read from the store after the cells were captured."""
+    def learn(
+        self, ledger: Ledger, guard: tuple[float, float], namespace: str, tags: Iterable[tuple[str, float]], *, until: float = FOREVER
+    ) -> "LedgerCopy":
+        """Return the copy that also holds what was read from the store after the cells were captured; good ``until`` at most."""
         goes_on = ledger.epoch == self.epoch and self._tenant_mark == guard[0]
         seq = max(ledger.seq, self.seq) if goes_on else ledger.seq
-        new = LedgerCopy(ledger.epoch, seq=seq, floor=ledger.floor, tenant_mark=guard[0])
+        until = min(until, self.until) if goes_on else until
+        new = LedgerCopy(ledger.epoch, seq=seq, floor=ledger.floor, tenant_mark=guard[0], until=until)
         if not goes_on or len(self._fields) >= _MOST_FIELDS:
             new._add(ledger, guard, namespace, tags)
         elif self._adding.acquire(blocking=False):

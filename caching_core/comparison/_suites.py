@@ -8,17 +8,19 @@ from caching_core.comparison._disk_peers import DISK_PEERS
 from caching_core.comparison._memory_peers import MEMORY_PEERS
 from caching_core.comparison._peer import Peer
 from caching_core.comparison._plan import Plan
+from caching_core.comparison._redis_peers import REDIS_PEERS
 from caching_core.comparison._suite_disk import run_disk
 from caching_core.comparison._suite_growth import run_growth
 from caching_core.comparison._suite_import import run_import
 from caching_core.comparison._suite_l1 import run_l1
 from caching_core.comparison._suite_memory import run_memory
+from caching_core.comparison._suite_redis import run_redis
 from caching_core.errors import ConfigInvalid
 
 SUITES: Mapping[str, Callable[[Plan], Iterator[Row]]] = MappingProxyType(
-    {"l1": run_l1, "disk": run_disk, "import": run_import, "memory": run_memory, "growth": run_growth}
+    {"l1": run_l1, "disk": run_disk, "redis": run_redis, "import": run_import, "memory": run_memory, "growth": run_growth}
 )
-PEERS: tuple[Peer, ...] = (*MEMORY_PEERS, *DISK_PEERS)
+PEERS: tuple[Peer, ...] = (*MEMORY_PEERS, *DISK_PEERS, *REDIS_PEERS)
 
 _OWN_PARTS = ("cryptography", "ormsgpack", "zstandard", "lz4")
 

@@ -9,15 +9,16 @@ from caching_core.engine._gate import AuditGate, OpenGate
 from caching_core.engine._lifetime import Lifetime, lifetime
 from caching_core.engine._listing import KeyPage
 from caching_core.engine._load import Loading
-from caching_core.engine._read import HIGH
+from caching_core.engine._read import HIGH, Seen
 from caching_core.engine._request import Request, WriteOptions, checked, usual_writing
-from caching_core.engine._scope import EngineOptions, EngineState, Scope
+from caching_core.engine._scope import FOREVER, EngineOptions, EngineState, Scope
 from caching_core.engine._strategy import CustomStrategy, Strategies
 from caching_core.engine._timing import BOUNDS, Timing, Timings
 from caching_core.engine._write import Writing
 
 __all__ = [
     "BOUNDS",
+    "FOREVER",
     "HIGH",
     "AuditGate",
     "BoundHandle",
@@ -34,6 +35,7 @@ __all__ = [
     "OpenGate",
     "Request",
     "Scope",
+    "Seen",
     "Strategies",
     "Timing",
     "Timings",

@@ -169,7 +169,7 @@ class Changer:
         """Return what stands under ``key`` and what a swap must expect there."""
         state, store = self._state, self._store
         assert store is not None  # noqa: S101 -- for the type checker: the callers asked
-        entry = state.stamps.capture(scope.cells, key)
+        entry = state.capture(scope, key)
         if scope.keys_until <= state.now() or scope.names is None:
             try:
                 await state.bind_keys(scope)

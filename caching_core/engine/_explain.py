@@ -69,7 +69,7 @@ class Explainer:
             if scope.keys_until <= state.now() or scope.names is None:
                 await state.bind_keys(scope)
             assert scope.names is not None  # noqa: S101 -- for the type checker: bound above
-            capture = state.stamps.capture(scope.cells, key)
+            capture = state.capture(scope, key)
             blob = await self._store.get(scope.names.of(key)[0])
             if blob is None and held is not None:
                 return self._from_memory(scope, key, held, (*notes, "the store has no row of it: evicted there, or never taken"))
@@ -99,9 +99,10 @@ class Explainer:
         except Refused as refused:
             return self._refused(scope, key, refused, notes, held=held, opened=opened)
         level = CacheLevel.L1 if held is not None else CacheLevel.L2
-        where = "in memory and on disk" if held is not None else "on disk; the next get puts it in memory"
+        below = self._state.options.store_place
+        where = f"in memory and {below}" if held is not None else f"{below}; the next get puts it in memory"
         if opened.flags & HIGH:
-            where = "on disk only: high security keeps it out of memory"
+            where = f"{below} only: high security keeps it out of memory"
         return Explanation(
             key, scope.tenant, scope.namespace, hit=True, level=level, reason=where, **self._details(opened, blob), notes=notes
         )

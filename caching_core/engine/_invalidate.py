@@ -9,16 +9,17 @@ from typing import Any
 from caching_core.engine._read import ledger_tags
 from caching_core.engine._scope import EngineState, Scope
 from caching_core.engine._write import Writer
-from caching_core.errors import CacheError, TierUnavailable
+from caching_core.errors import CacheError, KeyUnavailable, TierUnavailable
 from caching_core.tenancy import MAX_INVALIDATED, check_key, check_tags
 from caching_core.tiers import BumpNamespace, BumpTags, Store
 from caching_core.types import Invalidated
 
 
 class Invalidator:
-    """The invalidating verbs. They raise TierUnavailable rather than acknowledge what the store did not hear.
+    """The invalidating verbs. They do not acknowledge what the store did not hear: they raise TierUnavailable.
 
-    Disabled, they raise nothing of the kind and say ``pending``: what could not be done stays undone.
+    Disabled, or where the store is a server that many hosts share and ``strict`` is off, they say ``pending`` instead: done
+    in this host's memory, and left undone in the store.
     """
 
     __slots__ = ("_state", "_store", "_writer")
@@ -34,7 +35,7 @@ class Invalidator:
         if not keys:
             return Invalidated(0)
         work = self._delete_many(scope, keys)
-        return await (self._quietly(scope, work) if self._state.options.disabled else work)
+        return await self._acknowledged(scope, work)
 
     async def _delete_many(self, scope: Scope, keys: Sequence[str]) -> Invalidated:
         state = self._state
@@ -55,14 +56,20 @@ class Invalidator:
             if is_timed:
                 timing.took(state.now() - began)
 
-    async def _quietly(self, scope: Scope, work: Coroutine[Any, Any, Invalidated]) -> Invalidated:  # Any: nothing is sent
-        """Do the work of a disabled cache, whose callers must not meet what is wrong with it."""
+    async def _acknowledged(self, scope: Scope, work: Coroutine[Any, Any, Invalidated]) -> Invalidated:  # Any: nothing is sent
+        """Do the work, and say ``pending`` of what the store did not hear where that is not to raise.
+
+        The callers of a disabled cache must not meet anything that is wrong with it.
+        """
+        options = self._state.options
         try:
             done = await work
-        except CacheError:
+        except CacheError as error:
+            if not (options.disabled or (options.leaves_pending and isinstance(error, TierUnavailable | KeyUnavailable))):
+                raise
             scope.counts.unavailable += 1
             return Invalidated(0, pending=True)
-        return Invalidated(0, pending=True) if self._state.options.is_cut_off else done
+        return Invalidated(0, pending=True) if options.is_cut_off else done
 
     def _forget(self, scope: Scope, key: str) -> bool:
         entry = scope.entries.get(key)
@@ -78,7 +85,7 @@ class Invalidator:
         if not names:
             return Invalidated(0)
         work = self._invalidate_tags(scope, names)
-        return await (self._quietly(scope, work) if self._state.options.disabled else work)
+        return await self._acknowledged(scope, work)
 
     async def _invalidate_tags(self, scope: Scope, names: tuple[str, ...]) -> Invalidated:
         state = self._state
@@ -100,7 +107,7 @@ class Invalidator:
     async def clear(self, scope: Scope) -> Invalidated:
         """Invalidate everything of this tenant and namespace."""
         work = self._clear(scope)
-        return await (self._quietly(scope, work) if self._state.options.disabled else work)
+        return await self._acknowledged(scope, work)
 
     async def _clear(self, scope: Scope) -> Invalidated:
         state = self._state

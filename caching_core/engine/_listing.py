@@ -57,7 +57,7 @@ class Lister:
         try:
             if key is None:
                 key, _ = scope.channel.open_listed(blob[1:])
-            standing, _ = await self._reader.weigh(scope, key, self._state.stamps.capture(scope.cells, key), blob)
+            standing, _ = await self._reader.weigh(scope, key, self._state.capture(scope, key), blob)
         except Refused:
             return None
         return key if standing is Standing.VALID else None

@@ -11,7 +11,7 @@ from caching_core.codec import Channel, Packed, Refused, isolate
 from caching_core.coherence import LedgerCopy, fields_of
 from caching_core.engine._flight import Flight
 from caching_core.engine._lifetime import Lifetime
-from caching_core.engine._read import HIGH, Reader, Standing, ledger_tags
+from caching_core.engine._read import HIGH, Reader, Seen, Standing, ledger_tags
 from caching_core.engine._scope import FOREVER, EngineState, Scope
 from caching_core.errors import KeyUnavailable, TierUnavailable
 from caching_core.runtime import Runtime
@@ -51,8 +51,10 @@ class Loader:
         self._runtime = runtime
         self._reader = reader
 
-    async def get_or_set(self, scope: Scope, key: str, loading: Loading) -> Any:
+    async def get_or_set(self, scope: Scope, key: str, loading: Loading, seen: Seen | None = None) -> Any:
         """Return the value under ``key``, loading it if nobody has it; concurrent callers share one load.
+
+        ``seen`` is what a look at the store has brought, which a caller who leads the load need not ask for again.
 
         A loader's error goes to every caller that waited for it.
         """
@@ -64,7 +66,8 @@ class Loader:
         while True:
             flight, leads = state.flights.join(name, self._runtime.thread())
             if leads:
-                return await self._as_leader(scope, name, loading, flight)
+                return await self._as_leader(scope, name, loading, flight, seen)
+            seen = None  # by the time that the flight has ended
             scope.counts.joined += 1
             if self._runtime.blocks and flight.thread == self._runtime.thread():
                 return await self._apart(scope, loading)  # the leader is a task of this thread's loop: waiting would stop it
@@ -78,10 +81,10 @@ class Loader:
                 return await self._apart(scope, loading)
             # Cancelled, or loaded before an invalidation: what this caller may see, it has to fetch by itself.
 
-    async def _as_leader(self, scope: Scope, name: tuple[str, str, str], loading: Loading, flight: Flight) -> Any:
+    async def _as_leader(self, scope: Scope, name: tuple[str, str, str], loading: Loading, flight: Flight, seen: Seen | None) -> Any:
         ticket = _leading.set(_leading.get() | {name})
         try:
-            return await self._lead(scope, name[2], loading, flight)
+            return await self._lead(scope, name[2], loading, flight, seen)
         except Exception as error:
             flight.error = error
             raise
@@ -101,13 +104,13 @@ class Loader:
             return False
         return entry.until > self._state.now() and self._state.stamps.holds(scope.cells, key, entry)
 
-    async def _lead(self, scope: Scope, key: str, loading: Loading, flight: Flight) -> Any:
+    async def _lead(self, scope: Scope, key: str, loading: Loading, flight: Flight, seen: Seen | None) -> Any:
         standing = scope.entries.get(key)
         if standing is not None and self._state.recheck(scope, key, standing):
             flight.entry = standing  # another flight ended between the caller's miss and its lead
             standing.n += 1
             return standing.value if standing.thaw is None else standing.thaw(standing.value)
-        entry = self._captured(scope, key, loading)
+        entry = self._captured(scope, key, loading) if seen is None else seen.capture
         if self._state.options.read_only:
             value = await self._reader.get(scope, key, MISSING)
             if value is not MISSING:
@@ -117,7 +120,7 @@ class Loader:
             return await _call(loading.loader)
         if self._store is not None:
             try:
-                return await self._through_store(scope, key, entry, loading, flight)
+                return await self._through_store(scope, key, entry, loading, flight, None if seen is None else seen.blob)
             except _StoreAway as away:
                 scope.counts.unavailable += 1
                 if self._state.options.strict:
@@ -125,7 +128,7 @@ class Loader:
                 flight.is_private = True  # where L1 does not keep it either, those who wait load at once and not in a row
                 entry = self._captured(scope, key, loading)
         scope.counts.misses += 1
-        entry.version = self._state.stamps.version_no()
+        entry.version = self._state.version_no()
         began = self._state.now()
         value, life, packed = await self._load(scope, loading)
         if life is None:
@@ -134,8 +137,13 @@ class Loader:
             self._keep(scope, key, entry, flight, value, packed, life, since=began, flags=loading.flags)
         return value
 
-    async def _through_store(self, scope: Scope, key: str, entry: Entry, loading: Loading, flight: Flight) -> Any:
-        """Find the value in the store, or take the lease, load and fill. Raises _StoreAway before the load only."""
+    async def _through_store(  # noqa: PLR0917 -- as of get_or_set
+        self, scope: Scope, key: str, entry: Entry, loading: Loading, flight: Flight, blob: bytes | None
+    ) -> Any:
+        """Find the value in the store, or take the lease, load and fill. Raises _StoreAway before the load only.
+
+        ``blob`` is what was found there after the capture ``entry``, if it was looked at.
+        """
         store, state, poll = self._store, self._state, _FIRST_POLL
         assert store is not None  # noqa: S101 -- for the type checker: the caller asked
         token = os.urandom(16)
@@ -143,8 +151,7 @@ class Loader:
             if scope.keys_until <= state.now():
                 await state.bind_keys(scope)
             name = scope.names.of(key)[0]  # type: ignore[union-attr]  # bound above
-            blob: bytes | None = None  # asking for the lease is asking for the value: what stands there comes back instead
-            while True:
+            while True:  # asking for the lease is asking for the value: what stands there comes back instead
                 bad = None
                 if blob is not None:
                     found, value = await self._found(scope, key, entry, blob, flight)
@@ -157,6 +164,7 @@ class Loader:
                 lease = await self._lease(scope, name, token, bad, tags)
                 ledger = self._reader.learn(scope, entry, lease.ledger) if lease.ledger is not None else known
                 if lease.granted and ledger is not None:
+                    entry.until = min(entry.until, ledger.until)
                     break
                 blob = lease.frame
                 if blob is None or blob[57:81] == bad:
@@ -171,7 +179,7 @@ class Loader:
         return await self._fill(scope, key, entry, loading, flight, token=token, ledger=ledger, now_ms=lease.now_ms)
 
     def _captured(self, scope: Scope, key: str, loading: Loading) -> Entry:
-        entry = self._state.stamps.capture(scope.cells, key)
+        entry = self._state.capture(scope, key)
         self._state.bind_tags(scope, entry, loading.tags)
         return entry
 
@@ -210,7 +218,7 @@ class Loader:
         state = self._state
         assert scope.names is not None  # noqa: S101 -- bound by the caller
         name, stored_key = scope.names.of(key)
-        entry.version = state.stamps.version_no()
+        entry.version = state.version_no()
         began = state.now()
         filled = False
         try:
@@ -298,7 +306,7 @@ class Loader:
         state = self._state
         entry.value, entry.thaw, entry.size = isolate(value, packed, state.codec)
         hard = FOREVER if life.hard_ms is None else since + life.hard_ms / 1000
-        entry.until = hard if life.soft_ms is None else since + life.soft_ms / 1000
+        entry.until = min(entry.until, hard if life.soft_ms is None else since + life.soft_ms / 1000)
         if entry.extra is not None:
             entry.extra.hard = hard
         flight.entry = entry

@@ -2,6 +2,7 @@
 
 import enum
 from collections.abc import Sequence
+from dataclasses import dataclass
 from sys import getsizeof
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from caching_core.coherence import LedgerCopy, Verdict, fields_of
 from caching_core.engine._scope import COLD, FOREVER, EngineState, Scope
 from caching_core.engine._timing import SAMPLING
 from caching_core.errors import EntryCorrupt, KeyNeverMade, KeyUnavailable, TierUnavailable
-from caching_core.tenancy import check_key, named
+from caching_core.tenancy import check_key, is_plain_key, named
 from caching_core.tiers import STALE_MARK, UNKNOWN, Delete, Ledger, Store
 from caching_core.tiers.memory import Entry
 from caching_core.types import MISSING
@@ -31,23 +32,34 @@ class Standing(enum.Enum):
     ABSENT = "absent"
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the store has under a key, where only ``get`` can say what it is worth; ``capture`` was taken before it was read."""
+
+    blob: bytes
+    capture: Entry
+
+
 class Reader:
     """The read verbs. Each capture precedes the read that it guards."""
 
-    __slots__ = ("_state", "_store")
+    __slots__ = ("_is_quick", "_state", "_store")
 
     def __init__(self, state: EngineState, store: Store | None) -> None:
         self._state = state
         self._store = store
+        self._is_quick = store is not None and store.answers_at_once
 
-    def get_at_once(self, scope: Scope, key: str) -> Any:
-        """Return the value under ``key`` where the store answers without waiting and the entry is plainly good.
+    def get_at_once(self, scope: Scope, key: str, absent: Any = MISSING) -> Any:  # noqa: C901, PLR0911 -- one frame, for speed
+        """Return the value under ``key`` where the store answers without suspending and the entry is plainly good.
 
-        Else MISSING: only ``get`` can say. Saves the happy path of a local store the cost of a coroutine.
+        ``absent`` where the store has nothing, which then counts as a miss unless it is MISSING. ``Seen`` where it has
+        something that is not plainly good. Else MISSING. Of both ``get`` can say more. Saves the happy path the cost of a
+        coroutine, and the others a second trip.
         """
         state, plain = self._state, scope.plain
         now = state.now()  # before the store's clock: a stall between the two must shorten a life, not lengthen it
-        if plain is None or type(key) is not str or scope.keys_until <= now:
+        if plain is None or not self._is_quick or type(key) is not str or scope.keys_until <= now or plain[3] <= now:
             return MISSING
         try:
             data = key.encode()
@@ -65,10 +77,17 @@ class Reader:
         now_ms = store.now_ms()  # type: ignore[union-attr]  # without a store there is no ``plain``
         # A key that is not in clear in its name is not found under this one, or somebody else's entry is, which does not open.
         blob = store.peek(names.of(key)[0] if names.is_hashed else names.prefix + key)  # type: ignore[union-attr]  # bound, as above
-        if blob is None or blob is UNKNOWN:
+        if blob is None:
+            if absent is MISSING or not (names.is_hashed or is_plain_key(key)):  # type: ignore[union-attr]  # bound, as above
+                return MISSING
+            scope.counts.misses += 1
+            return absent
+        if blob is UNKNOWN:
             return MISSING
         found = scope.channel.open_current(data, blob, plain[1], now_ms=now_ms)  # type: ignore[union-attr]  # the same
-        if found is None or (entry is not None and not self._kept(scope, key, entry, found, now - now_ms / 1000)):
+        if found is None:
+            return self._seen(blob, entry, guard, now)
+        if entry is not None and not self._kept(scope, key, entry, found, offset=now - now_ms / 1000, latest=plain[3]):
             return MISSING
         counts = scope.counts
         counts.hits_l2 += 1
@@ -76,8 +95,15 @@ class Reader:
             state.timings.get.took(state.now() - now)
         return found[0]
 
-    def _kept(self, scope: Scope, key: str, entry: Entry, found: CurrentValue, offset: float) -> bool:
-        """Put what was found in L1; False if this process has seen a newer value.
+    def _seen(self, blob: bytes, entry: Entry | None, guard: tuple[float, float], now: float) -> Seen:
+        if entry is None:
+            entry = Entry()
+            entry.guard, entry.mark, entry.extra = guard, 0.0, None
+        entry.until = now + self._state.options.copy_seconds
+        return Seen(blob, entry)
+
+    def _kept(self, scope: Scope, key: str, entry: Entry, found: CurrentValue, *, offset: float, latest: float) -> bool:
+        """Put what was found in L1, until ``latest`` at most; False if this process has seen a newer value.
 
         ``offset`` is what the monotonic clock is ahead of the store's, in seconds.
         """
@@ -95,15 +121,19 @@ class Reader:
         entry.size = len(raw) + _BYTES_OBJECT
         entry.seen = COLD  # most are not read again: the value stays as it came until it is
         # The store counts whole milliseconds: the one that has begun may be over.
-        entry.until = FOREVER if ends_ms is None else offset + (ends_ms - 1) / 1000
+        ends = FOREVER if ends_ms is None else offset + (ends_ms - 1) / 1000
+        entry.until = min(latest, ends)
         try:
             memory.put(scope.partition, key, entry)  # type: ignore[union-attr, arg-type]  # there is an entry where there is L1
         except MemoryError:
             memory.shrink(0.2)  # type: ignore[union-attr]  # as above
         return True
 
-    async def get(self, scope: Scope, key: str, default: Any) -> Any:
-        """Return the value under ``key``, from the store, or ``default``. Faults of the store are misses."""
+    async def get(self, scope: Scope, key: str, default: Any, seen: Seen | None = None) -> Any:
+        """Return the value under ``key``, from the store, or ``default``. Faults of the store are misses.
+
+        With ``seen`` the store is not asked for it again.
+        """
         key = check_key(key)
         store, state = self._store, self._state
         if store is None or state.options.disabled:
@@ -112,16 +142,10 @@ class Reader:
         timing, began = state.timings.get, state.now()
         is_timed = timing.is_due()
         try:
-            if scope.keys_until <= began:
-                await state.bind_keys(scope)
-            entry = self._captured(scope, key)
-            blob = await store.get(scope.names.of(key)[0])  # type: ignore[union-attr]  # bound above
-            if blob is not None:
-                standing, opened = await self.weigh(scope, key, entry, blob)
-                if standing is Standing.VALID and opened is not None:
-                    value = self.keep(scope, key, entry, opened)
-                    scope.counts.hits_l2 += 1
-                    return value
+            value = await self._found(store, scope, key, seen)
+            if value is not MISSING:
+                scope.counts.hits_l2 += 1
+                return value
         except Refused as refused:
             self.report(scope, key, refused)
         except KeyNeverMade:
@@ -136,13 +160,32 @@ class Reader:
         scope.counts.misses += 1
         return default
 
+    async def _found(self, store: Store, scope: Scope, key: str, seen: Seen | None) -> Any:
+        """Return what the store has that is good, and keep it; else MISSING. Raises Refused where it does not decode."""
+        if scope.keys_until <= self._state.now():
+            await self._state.bind_keys(scope)
+        if seen is None:
+            seen = await self._look(store, scope, key)
+        if seen is None:
+            return MISSING
+        standing, opened = await self.weigh(scope, key, seen.capture, seen.blob)
+        if standing is not Standing.VALID or opened is None:
+            return MISSING
+        return self.keep(scope, key, seen.capture, opened)
+
+    async def _look(self, store: Store, scope: Scope, key: str) -> Seen | None:
+        entry = self._captured(scope, key)
+        blob = await store.get(scope.names.of(key)[0])  # type: ignore[union-attr]  # bound by the caller
+        return None if blob is None else Seen(blob, entry)
+
     def _captured(self, scope: Scope, key: str) -> Entry:
         """Capture what the read depends on; without L1 that is what the ledger copy is held against, and no key."""
-        stamps = self._state.stamps
+        state = self._state
         if scope.partition is not None:
-            return stamps.capture(scope.cells, key)
+            return state.capture(scope, key)
         entry = Entry()
-        entry.guard = stamps.guard(scope.cells)
+        entry.until = state.now() + state.options.copy_seconds
+        entry.guard = state.stamps.guard(scope.cells)
         entry.mark, entry.extra = 0.0, None
         return entry
 
@@ -154,7 +197,7 @@ class Reader:
         if store is None or state.options.disabled or not keys:
             scope.counts.misses += len(keys)
             return found
-        slots = [state.stamps.capture(scope.cells, key) for key in keys]
+        slots = [state.capture(scope, key) for key in keys]
         try:
             if scope.keys_until <= state.now():
                 await state.bind_keys(scope)
@@ -195,13 +238,15 @@ class Reader:
             opened = again
         standing = self._stand(scope, key, entry, opened, is_marked=blob[0] == STALE_MARK)
         if standing is None:
-            await self.ledger(scope, entry)
+            learned = await self.ledger(scope, entry)
             # Unknown a second time: it was invalidated while it was being looked up.
-            standing = self._stand(scope, key, entry, opened, is_marked=blob[0] == STALE_MARK) or Standing.INVALIDATED
+            standing = self._stand(scope, key, entry, opened, is_marked=blob[0] == STALE_MARK, learned=learned) or Standing.INVALIDATED
         return standing, opened
 
-    def _stand(self, scope: Scope, key: str, entry: Entry, opened: Opened, *, is_marked: bool) -> Standing | None:
-        """Weigh an opened entry by what this process knows; None where it has to ask the ledger first."""
+    def _stand(
+        self, scope: Scope, key: str, entry: Entry, opened: Opened, *, is_marked: bool, learned: LedgerCopy | None = None
+    ) -> Standing | None:
+        """Weigh an opened entry by what this process knows, or just ``learned``; None where it has to ask the ledger first."""
         old = scope.entries.get(key)
         if old is not None and old.version > opened.version_no:
             return Standing.REPLAYED
@@ -211,9 +256,12 @@ class Reader:
         entry.version = opened.version_no
         if opened.tags or entry.extra is not None:
             self._state.bind_tags(scope, entry, opened.tags)
-        copy = self.known_ledger(scope, entry)
+        # What was just read answers even where its time is over already.
+        is_new = learned is not None and learned.knows(entry.guard, scope.namespace, tag_marks(scope, entry))
+        copy = learned if is_new else self.known_ledger(scope, entry)
         if copy is None:
             return None
+        entry.until = min(entry.until, copy.until)
         verdict = copy.judge(opened.epoch, opened.seq, scope.namespace, ledger_tags(scope, opened.tags))
         if verdict is Verdict.INVALIDATED:
             return Standing.INVALIDATED
@@ -261,7 +309,9 @@ class Reader:
     def known_ledger(self, scope: Scope, entry: Entry) -> LedgerCopy | None:
         """Return this process's ledger copy if it may answer for the capture ``entry``."""
         copy = self._state.ledgers.get(scope.tenant, _EMPTY)
-        return copy if copy.knows(entry.guard, scope.namespace, tag_marks(scope, entry)) else None
+        if copy.until <= self._state.now() or not copy.knows(entry.guard, scope.namespace, tag_marks(scope, entry)):
+            return None
+        return copy
 
     async def ledger(self, scope: Scope, entry: Entry) -> LedgerCopy:
         """Return a ledger copy that may answer for the capture ``entry``: this process's, or read anew."""
@@ -279,9 +329,11 @@ class Reader:
         if copy.epoch and read.epoch != copy.epoch:
             # Whoever made the new epoch may have died before its touch: what is held under the old one goes.
             state.stamps.touch_tenant(scope.cells)
-        copy = copy.learn(read, entry.guard, scope.namespace, tag_marks(scope, entry))
+        if copy.until <= state.now():
+            copy = _EMPTY  # its fields are too old to go on with
+        copy = copy.learn(read, entry.guard, scope.namespace, tag_marks(scope, entry), until=entry.until)
         state.ledgers[scope.tenant] = copy
-        scope.plain = (entry.guard, Current(copy.epoch, copy.least_seq(scope.namespace)), copy)
+        scope.plain = (entry.guard, Current(copy.epoch, copy.least_seq(scope.namespace)), copy, copy.until)
         return copy
 
     def keep(self, scope: Scope, key: str, entry: Entry, opened: Opened) -> Any:
@@ -296,7 +348,7 @@ class Reader:
         now_ms = self._store.now_ms() + 1  # type: ignore[union-attr]  # opened came from a store
         hard = FOREVER if opened.hard_at_ms is None else now + (opened.hard_at_ms - now_ms) / 1000
         soft = hard if opened.soft_at_ms is None else now + (opened.soft_at_ms - now_ms) / 1000
-        entry.until = soft
+        entry.until = min(entry.until, soft)
         if entry.extra is not None:
             entry.extra.hard = hard
         state.place(scope, key, entry)

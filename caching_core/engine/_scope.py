@@ -53,6 +53,10 @@ class EngineOptions:
     is_plain: bool = False  # there is a store, and nothing seals what goes there
     hashed_names: bool = False
     lease_seconds: float = 31.0
+    # How long a copy may be served after the shared store was asked: what other hosts invalidate there is not heard of.
+    copy_seconds: float = float("inf")
+    store_place: str = "on disk"  # where the store keeps things, in words
+    leaves_pending: bool = False  # an invalidation that the store did not hear is reported as pending, and raises under ``strict``
     max_value_bytes: int = 16 * 1024 * 1024
 
 
@@ -72,8 +76,8 @@ class Scope:
         self.channel: Channel | None = None
         self.names: NameScheme | None = None
         self.keys_until = 0.0
-        # The guard under which the ledger was read, what an untagged entry must be of, and the copy that says so.
-        self.plain: tuple[tuple[float, float], Current, LedgerCopy] | None = None
+        # The guard under which the ledger was read, what an untagged entry must be of, the copy that says so, and until when.
+        self.plain: tuple[tuple[float, float], Current, LedgerCopy, float] | None = None
 
 
 class EngineState:
@@ -104,6 +108,7 @@ class EngineState:
         "strategies",
         "timings",
         "usual_writings",
+        "version_no",
     )  # fmt: skip
 
     def __init__(
@@ -119,9 +124,11 @@ class EngineState:
         awake: Callable[[], None],
         gate: AuditGate,
         now: Callable[[], float] = time.monotonic,
+        version_no: Callable[[], int] | None = None,
     ) -> None:
         self.options = options
         self.stamps = stamps
+        self.version_no = stamps.version_no if version_no is None else version_no  # of the store's clock, or the host's
         self.memory = memory
         self.codec = codec
         self.ring = ring
@@ -182,6 +189,13 @@ class EngineState:
         scope.channel = channel
         scope.keys_until = until
         return channel
+
+    def capture(self, scope: Scope, key: str) -> Entry:
+        """Start a slot for a value that is yet to be read from a store, with the time up to which it may be served at most."""
+        until = self.now() + self.options.copy_seconds  # first: what is read is as old as the moment before it was asked for
+        entry = self.stamps.capture(scope.cells, key)
+        entry.until = until
+        return entry
 
     def recheck(self, scope: Scope, key: str, entry: Entry) -> bool:
         """Tell whether a slot whose lane moved, or whose time is up, is good after all; renews its lane mark."""

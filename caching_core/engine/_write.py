@@ -56,16 +56,18 @@ class Writer:
         state, store, plain, names = self._state, self._store, scope.plain, scope.names
         if store is None:
             return self._set_in_memory_at_once(scope, key, value, writing)
+        if not store.answers_at_once:
+            return False
         life = writing.units
         if plain is None or names is None or names.is_hashed or life is None or type(key) is not str or not is_plain_key(key):
             return False
         stamps, began = state.stamps, state.now()
-        if scope.keys_until <= began or state.blocks_writes or stamps.guard(scope.cells) != plain[0]:
+        if scope.keys_until <= began or plain[3] <= began or state.blocks_writes or stamps.guard(scope.cells) != plain[0]:
             return False
         packed = state.codec.pack_at_once(value)
         if packed is None:
             return False
-        channel, ledger, version_no = scope.channel, plain[2], stamps.version_no()
+        channel, ledger, version_no = scope.channel, plain[2], state.version_no()
         meta = channel.meta_of(ledger.epoch, ledger.seq)  # type: ignore[union-attr]  # bound with the names
         frame = channel.seal_current(key.encode(), packed, life, version_no=version_no, meta=meta)  # type: ignore[union-attr]  # as above
         if frame is None:
@@ -139,7 +141,11 @@ class Writer:
             scope.counts.unavailable += 1
             scope.counts.sets_skipped += len(jobs)
             # The values are skipped, but what stood before them must not be read again.
-            await self.remove(scope, [job[0] for job in jobs])
+            try:
+                await self.remove(scope, [job[0] for job in jobs])
+            except (TierUnavailable, KeyUnavailable):
+                if not state.options.leaves_pending:
+                    raise
             if state.options.strict:
                 raise
             return [job[0] for job in jobs]
@@ -174,7 +180,7 @@ class Writer:
             await state.bind_keys(scope)
         if writing.life.is_over:
             return Delete(scope.names.of(key)[0], expect)  # type: ignore[union-attr]  # bound above
-        entry = state.stamps.capture(scope.cells, key)
+        entry = state.capture(scope, key)
         state.bind_tags(scope, entry, writing.tags)
         ledger = await self._reader.ledger(scope, entry)
         return self._seal(scope, key, packed, writing, ledger=ledger, expect=expect)
@@ -183,7 +189,7 @@ class Writer:
         name, stored_key = scope.names.of(key)  # type: ignore[union-attr]  # the callers bound it
         now_ms = self._store.now_ms()  # type: ignore[union-attr]  # the callers have one
         hard_ms = writing.life.hard_ms
-        version_no = self._state.stamps.version_no()
+        version_no = self._state.version_no()
         frame = scope.channel.seal(  # type: ignore[union-attr]  # the callers bound it
             key, packed, created_ms=now_ms, soft_ms=writing.life.soft_ms, hard_ms=hard_ms, version_no=version_no,
             epoch=ledger.epoch, seq=ledger.seq, tags=writing.tags, flags=writing.flags, stored_key=stored_key,
@@ -230,7 +236,7 @@ class Writer:
             soft = None if opened.soft_at_ms is None else opened.soft_at_ms - created
             hard = None if opened.hard_at_ms is None else opened.hard_at_ms - created
             life = Lifetime(soft, hard)
-        version_no = state.stamps.version_no()
+        version_no = state.version_no()
         frame = channel.seal(
             key, packed, created_ms=created, soft_ms=life.soft_ms, hard_ms=life.hard_ms, version_no=version_no,
             epoch=opened.epoch, seq=opened.seq, tags=opened.tags, flags=opened.flags, cost_ms=opened.cost_ms, stored_key=stored_key,
@@ -256,7 +262,7 @@ class Writer:
     def finish(self, entry: Entry, value: Any, packed: Packed, life: Lifetime | None) -> None:
         """Fill in what a captured slot holds; without ``life`` its ``until`` is left to the caller."""
         state = self._state
-        entry.version = state.stamps.version_no()
+        entry.version = state.version_no()
         entry.value, entry.thaw, entry.size = isolate(value, packed, state.codec)
         if life is None:
             return

@@ -47,7 +47,7 @@ class SqliteKeyStore:
         """Return the file."""
         return self._path
 
-    def has_rows(self) -> bool:
+    async def has_rows(self) -> bool:
         """Tell whether any key stands in the file; does not make it where it is not there."""
         if identity(self._path) is None:
             return False

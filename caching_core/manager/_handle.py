@@ -5,7 +5,7 @@ from time import monotonic
 from typing import Any, Unpack
 
 from caching_core.config import glob
-from caching_core.engine import BoundHandle, Explanation, KeyPage, Lifetime, Request, WriteOptions, checked, usual_writing
+from caching_core.engine import BoundHandle, Explanation, KeyPage, Lifetime, Request, Seen, WriteOptions, checked, usual_writing
 from caching_core.events import PatternDeleted
 from caching_core.tenancy import check_key, check_keys
 from caching_core.types import MISSING, UNSET, Invalidated, Unset
@@ -34,8 +34,10 @@ class TenantCache(BoundHandle):
                 thaw = entry.thaw
                 return entry.value if thaw is None else thaw(entry.value)
         reader = self._reader
-        value = reader.get_at_once(self._scope, key)
-        return value if value is not MISSING else await reader.get(self._scope, key, default)
+        value = reader.get_at_once(self._scope, key, default)
+        if value is MISSING:
+            return await reader.get(self._scope, key, default)
+        return value if type(value) is not Seen else await reader.get(self._scope, key, default, value)
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the values that exist among ``keys``, in one trip below L1. Duplicates count once."""
@@ -63,11 +65,12 @@ class TenantCache(BoundHandle):
                 entry.n += 1
                 return entry.value if entry.thaw is None else entry.thaw(entry.value)
         value = self._reader.get_at_once(self._scope, key)
-        if value is not MISSING:
+        seen = value if type(value) is Seen else None
+        if value is not MISSING and seen is None:
             return value
         engine, key = self._engine, check_key(key)
         loading = Request(**options).loading(engine.state, self._scope, key, loader)
-        return await engine.load.get_or_set(self._scope, key, loading)
+        return await engine.load.get_or_set(self._scope, key, loading, seen)
 
     async def set(self, key: str, value: Any, **options: Unpack[WriteOptions]) -> bool:
         """Store a value; False if it was skipped because the store is away or full (the old value is gone then).

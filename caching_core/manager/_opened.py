@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from caching_core.assembly import Instance, acquire, newest, release, renew
+from caching_core.assembly import Instance, acquire, may_be_away, newest, release, renew
 from caching_core.codec import BaseSerializer
 from caching_core.config import CacheConfig
 from caching_core.engine import BoundHandle, CustomStrategy
@@ -180,7 +180,7 @@ class OpenedManager(Generic[H]):
         with self._mutex:
             self._is_closed = False
         instance = self._opened(is_patient=False)
-        if instance.is_lost:  # opened by an earlier use, or by another manager
+        if instance.is_lost and not may_be_away(self._config):  # opened by an earlier use, or by another manager
             renew(instance)
 
     def _close(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any, Unpack
 
-from caching_core.engine import BoundHandle, Explanation, KeyPage, MultiLevelCache, WriteOptions, usual_writing
+from caching_core.engine import BoundHandle, Explanation, KeyPage, MultiLevelCache, Seen, WriteOptions, usual_writing
 from caching_core.manager import TenantCache
 from caching_core.runtime import run_sync
 from caching_core.tenancy import check_key
@@ -37,8 +37,10 @@ class SyncTenantCache(BoundHandle):
                 thaw = entry.thaw
                 return entry.value if thaw is None else thaw(entry.value)
         reader = self._reader
-        value = reader.get_at_once(self._scope, key)
-        return value if value is not MISSING else run_sync(reader.get(self._scope, key, default))
+        value = reader.get_at_once(self._scope, key, default)
+        if value is MISSING:
+            return run_sync(reader.get(self._scope, key, default))
+        return value if type(value) is not Seen else run_sync(reader.get(self._scope, key, default, value))
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the values that exist among ``keys``, in one trip below L1."""

@@ -155,6 +155,11 @@ class Store(Protocol):
         """The store's clock."""
         ...
 
+    @property
+    def answers_at_once(self) -> bool:
+        """Tell whether ``peek`` and ``put_now`` are worth trying: they can answer here without suspending the caller."""
+        ...
+
     def peek(self, name: str) -> bytes | Peek | None:
         """Answer as ``get`` does, where that takes no waiting and no repair; else UNKNOWN: ask ``get``.
 

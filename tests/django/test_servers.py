@@ -1,18 +1,22 @@
 """Real servers over a real project: preloaded workers, an event loop, and an end without a hang."""
 
+import contextlib
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 SETTINGS = """
 INSTALLED_APPS += ["caching_django"]
-CACHES = {"default": {"BACKEND": "caching_django.TieredCache", "LOCATION": BASE_DIR / "cache"}}
+CACHES = {"default": {"BACKEND": "caching_django.TieredCache", "OPTIONS": {"directory": BASE_DIR / "cache", **@shared@}}}
 ALLOWED_HOSTS = ["127.0.0.1"]
 ROOT_URLCONF = "pages"
 MIDDLEWARE = []
@@ -27,6 +31,7 @@ cache.set("made by", os.getpid())
 cache.get("made by")
 
 def count(request):
+    cache.set(f"own:{os.getpid()}:{request.GET['number']}", 1, None)
     cache.add("n", 0, None)
     return HttpResponse(f"{os.getpid()} {cache.incr('n')} {cache.get('made by')}")
 
@@ -49,6 +54,30 @@ def fetch(port, page):
         return [int(part) for part in response.read().split()]
 
 
+def connections(pid, port):
+    """Return the inodes of a process's connections to a port."""
+    inodes = set()
+    for line in Path(f"/proc/{pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        fields = line.split()
+        if int(fields[2].partition(":")[2], 16) == port:
+            inodes.add(fields[9])
+    links = []
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            links.append(each.readlink().name)
+    return {inode for inode in inodes if f"socket:[{inode}]" in links}
+
+
+def prefixes(server):
+    """Return per worker the key ids and nonce prefixes that seal its entries in the server."""
+    found = {}
+    with server.connect() as connection:
+        for name in connection.call("KEYS", "*own:*"):
+            frame = connection.call("GET", name)[1:]
+            found.setdefault(int(name.split(b"own:")[1].split(b":")[0]), set()).add(frame[40:68])
+    return found
+
+
 def wait_for(port, server):
     until = time.monotonic() + 30
     while True:
@@ -64,9 +93,14 @@ def wait_for(port, server):
             pytest.fail(server.communicate()[0])
 
 
+@pytest.mark.parametrize("tier", ["disk", "redis"])
 @pytest.mark.parametrize("kind", ["gunicorn", "uvicorn"])
-def test_workers_count_together_and_end_at_once(project, kind):
-    site = project(SETTINGS, pages=PAGES)
+def test_workers_count_together_and_end_at_once(project, kind, tier, request):
+    valkey = request.getfixturevalue("valkey_server") if tier == "redis" else None
+    shared = {}
+    if valkey is not None:
+        shared = {"redis_url": valkey.url.reveal(), "encryption_key": b64encode(bytes(range(32))).decode(), "l2": {"deadline": 10}}
+    site = project(SETTINGS.replace("@shared@", repr(shared)), pages=PAGES)
     for name in ("wsgi", "asgi"):  # what is loaded before the fork has used the cache
         with (site.folder / "shop" / f"{name}.py").open("a", encoding="utf-8") as module:
             module.write("\nimport pages\n")
@@ -80,15 +114,21 @@ def test_workers_count_together_and_end_at_once(project, kind):
     try:
         wait_for(port, server)
         with ThreadPoolExecutor(8) as callers:
-            answers = list(callers.map(lambda number: fetch(port, pages[number % len(pages)]), range(80)))
+            answers = list(callers.map(lambda number: fetch(port, f"{pages[number % len(pages)]}?number={number}"), range(80)))
         assert sorted(number for _, number, _ in answers) == list(range(1, len(answers) + 1))
         assert len({maker for _, _, maker in answers}) == 1
         if kind == "gunicorn":
             assert len({worker for worker, _, _ in answers}) > 1
-        began = time.monotonic()
+        if valkey is not None:
+            workers = sorted({worker for worker, _, _ in answers})
+            held = [connections(worker, urlsplit(valkey.url.reveal()).port) for worker in workers]
+            assert all(held)
+            assert len(set().union(*held)) == sum(map(len, held)), "workers share a connection"
+            sealed = prefixes(valkey)
+            assert sorted(sealed) == workers
+            assert len(set().union(*sealed.values())) == sum(map(len, sealed.values())), "workers seal with one nonce prefix"
         server.send_signal(signal.SIGTERM)
-        output, _ = server.communicate(timeout=20)
-        assert time.monotonic() - began < 10
+        output, _ = server.communicate(timeout=10)
         assert "Traceback" not in output
     finally:
         if server.poll() is None:

@@ -7,12 +7,21 @@ import pytest
 from caching_core import CacheLevel
 from caching_core.errors import KeyInvalid, NotSupported, ValueNotKept
 
-LEVELS = [{}, {"l1_enabled": False}, {"cache_levels": 1}, {"security_enabled": False}]
+LEVELS = {
+    "both": {},
+    "disk alone": {"l1_enabled": False},
+    "memory alone": {"cache_levels": 1},
+    "not sealed": {"security_enabled": False},
+    "Redis": {"on_redis": True},
+    "Redis alone": {"on_redis": True, "l1_enabled": False},
+    "Redis, not sealed": {"on_redis": True, "security_enabled": False},
+}
 
 
-@pytest.fixture(params=LEVELS, ids=["both", "disk alone", "memory alone", "not sealed"])
-def settings(request):
-    return request.param
+@pytest.fixture(params=LEVELS.values(), ids=LEVELS)
+def settings(request, on_redis):
+    given = dict(request.param)
+    return given | on_redis() if given.pop("on_redis", False) else given
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ class DiskStore:
     ConfigInvalid for a directory that is open to others, TierUnavailable where it cannot be written.
     """
 
+    answers_at_once = True
     __slots__ = ("_access", "_bounds", "_check_bytes", "_largest", "_on_event", "_owner", "_rand", "_reads", "_unchecked", "now_ms")
 
     def __init__(

@@ -19,6 +19,7 @@ _SECONDS_PER_BYTE: Final = 0.02 / (1 << 20)
 class BlockingLink:
     """Connections of this process to one server. Thread-safe; made anew by itself in a forked child."""
 
+    answers_at_once = True
     __slots__ = ("__weakref__", "_changed", "_connecting", "_deadline", "_health", "_idle", "_made", "_waiting", "where")
 
     def __init__(self, health: Health, *, deadline: float) -> None:

@@ -95,6 +95,7 @@ class _Line:
 class LoopLink:
     """Connections of this process's event loops to one server, one per loop; made anew in a forked child."""
 
+    answers_at_once = False
     __slots__ = ("__weakref__", "_deadline", "_health", "_lines", "where")
 
     def __init__(self, health: Health, *, deadline: float) -> None:

@@ -8,8 +8,13 @@ class Link(Protocol):
 
     where: str
     """The server's address, without secrets."""
-    lost: str | None
-    """Why callers are turned away, while the server is away."""
+    answers_at_once: bool
+    """Whether ``ask_now`` ever answers."""
+
+    @property
+    def lost(self) -> str | None:
+        """Why callers are turned away, while the server is away."""
+        ...
 
     def ask_now(self, packed: bytes, count: int = 1) -> list[Any] | None:
         """Ask where waiting blocks the caller's thread and nobody else; None on an event loop, where only ``ask`` will do."""

@@ -47,21 +47,29 @@ _GLOB: Final = str.maketrans({sign: "\\" + sign for sign in "*?[]^-\\"})
 class RedisStore:
     """A store in one Redis 6.2+ or Valkey server, through ``link``.
 
-    ``now_ms`` is the server's clock as far as this process knows it; a test may give one of its own, which the scripts then
-    go by. ``rand`` draws epochs.
+    ``now_ms`` is the server's clock as far as this process knows it, shared with the store ``beside``, which looks after
+    the ledgers of both; a test may give a ``now_ms`` of its own, which the scripts then go by. ``rand`` draws epochs.
     """
 
-    __slots__ = ("_closed", "_keeper", "_link", "_passed_now", "_rand", "_synced", "clock", "now_ms")
+    __slots__ = ("_closed", "_link", "_passed_now", "_rand", "_synced", "answers_at_once", "clock", "keeper", "now_ms")
 
-    def __init__(self, link: Link, *, now_ms: Callable[[], int] | None = None, rand: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(
+        self,
+        link: Link,
+        *,
+        beside: "RedisStore | None" = None,
+        now_ms: Callable[[], int] | None = None,
+        rand: Callable[[int], bytes] = os.urandom,
+    ) -> None:
         self._link = link
-        self.clock = ServerClock()
+        self.answers_at_once = link.answers_at_once
+        self.clock: ServerClock = ServerClock() if beside is None else beside.clock
         self.now_ms: Clock = self.clock.now_ms if now_ms is None else now_ms
         self._passed_now = now_ms
         self._rand = rand
         self._synced = float("-inf")
         self._closed = False
-        self._keeper = LedgerKeeper()
+        self.keeper: LedgerKeeper = LedgerKeeper() if beside is None else beside.keeper
 
     # Reading
 
@@ -91,7 +99,7 @@ class RedisStore:
     async def ledger(self, tenant: str, fields: Sequence[str]) -> Ledger:
         """Read the tenant's ledger (made on first use)."""
         key = ledger_of(tenant)
-        self._keeper.note(tenant)
+        self.keeper.note(tenant)
         epoch, seq, floor, *values = await self._one("HMGET", key, "@epoch", "@seq", "@floor", *fields)
         if epoch is None:
             epoch, seq, floor, values = await self._run(LEDGER, [key], [self._rand(_EPOCH_BYTES), *fields])
@@ -123,12 +131,22 @@ class RedisStore:
     async def mutate(self, entries: Sequence[EntryChange], ledger: Sequence[LedgerChange] = ()) -> Changed:
         """Apply all changes in one script, entries first, each list in order. Raises TierUnavailable: the outcome is then unknown."""
         for change in ledger:
-            self._keeper.note(change.tenant)
+            self.keeper.note(change.tenant)
         sent = time.monotonic()
         done, now = await self._run(MUTATE, *_mutation(entries, ledger, self._rand))
         if self._passed_now is None:
             self.clock.learn(now * 1_000_000 + 500_000, sent, time.monotonic())
         return Changed([bool(each) for each in done], now)
+
+    async def forget_ledgers(self) -> None:
+        """Drop every tenant's ledger: new epochs are drawn on first use, and nothing stored before is valid. Raises TierUnavailable."""
+        cursor: bytes | int = 0
+        while True:
+            cursor, keys = await self._one("SCAN", cursor, "MATCH", ledger_of("*"), "COUNT", _SCAN_COUNT)
+            if keys:
+                await self._one("UNLINK", *keys)
+            if int(cursor) == 0:
+                return
 
     # Looking after
 
@@ -167,7 +185,7 @@ class RedisStore:
         try:
             if time.monotonic() - self._synced > _SYNC_SECONDS:
                 await self.synchronise()
-            await self._keeper.prune(self._one, lambda key, arguments: self._run(PRUNE, [key], arguments))
+            await self.keeper.prune(self._one, lambda key, arguments: self._run(PRUNE, [key], arguments))
         except TierUnavailable:
             return  # the link has said so
 

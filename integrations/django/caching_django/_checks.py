@@ -24,8 +24,6 @@ _CACHING: Final = ("django.middleware.cache.UpdateCacheMiddleware", "django.midd
 _AUTHENTICATION: Final = "django.contrib.auth.middleware.AuthenticationMiddleware"
 _SESSIONS: Final = ("django.contrib.sessions.backends.cache", "django.contrib.sessions.backends.cached_db")
 
-_NEW_KEY: Final = 'python -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())"'
-
 Alias = tuple[str, Mapping[str, Any]]  # Any: settings hold anything
 
 
@@ -85,7 +83,7 @@ def _of_config(name: str, config: CacheConfig, options: Mapping[str, Any]) -> It
     if is_shared and crypto.enabled and not has_key:
         yield Error(
             f"CACHES[{name!r}]: a server that hosts share needs a key that they share.",
-            hint=f"Put one key into {ENVIRONMENT_NAME} or KEY_FILE on each host. This makes one: {_NEW_KEY}",
+            hint=f"Make one with `caching keystore new-key` and put it, the same one, into {ENVIRONMENT_NAME} or KEY_FILE on every host.",
             id="caching.E004",
         )
     if directory is not None and not directory.is_absolute() and PurePath(directory).parts[:1] != ("~",):

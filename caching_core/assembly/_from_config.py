@@ -1,0 +1,42 @@
+"""What the configuration makes of the engine: its options, its memory, its codec."""
+
+from caching_core.codec import Codec, PickleSerializer
+from caching_core.config import CacheConfig
+from caching_core.engine import FOREVER, EngineOptions
+from caching_core.tiers.memory import MemoryTier
+
+
+def memory_of(config: CacheConfig) -> MemoryTier | None:
+    """Return this process's memory, or None where it is switched off."""
+    l1 = config.l1
+    return MemoryTier(max_entries=l1.max_entries, max_bytes=l1.max_bytes, policy=l1.policy) if l1.enabled else None
+
+
+def codec_of(config: CacheConfig) -> Codec:
+    """Return what makes bytes of values."""
+    mode = config.crypto.pickle
+    return Codec(
+        compression=config.compression,
+        max_value_bytes=config.max_value_bytes,
+        serializer=config.serializer,
+        pickle=None if mode == "off" else PickleSerializer(mode, config.crypto.pickle_allow),
+    )
+
+
+def options_of(config: CacheConfig, *, has_store: bool, is_remote: bool) -> EngineOptions:
+    """Return the engine's options; ``is_remote``: the values are in a server that many hosts share."""
+    wants_store = config.cache_levels > 1 and config.l2.enabled
+    return EngineOptions(
+        default_ttl=config.default_ttl,
+        is_plain=not config.crypto.enabled and wants_store,
+        strategy=config.strategy,
+        strict=config.strict,
+        read_only=config.read_only,
+        disabled=config.disabled,
+        is_cut_off=config.disabled and wants_store and not has_store,
+        copy_seconds=config.l1.max_age if is_remote else FOREVER,
+        store_place="in Redis" if is_remote else "on disk",
+        leaves_pending=is_remote and not config.strict,
+        hashed_names=config.crypto.key_privacy == "hashed",
+        max_value_bytes=config.max_value_bytes,
+    )

@@ -1,0 +1,121 @@
+"""A server that is absent, hung, killed, and back: the application goes on with what is left, and nothing is told falsely."""
+
+import logging
+from base64 import b64encode
+
+import pytest
+
+from caching_core import SyncCacheManager
+from caching_core.errors import TierUnavailable
+from caching_core.insight import Condition
+
+BREAK = {"killed": "kill", "hung": "pause", "stopped": "stop"}
+MEND = {"killed": "start", "hung": "resume", "stopped": "start"}
+
+
+@pytest.fixture
+def server(valkey_factory):
+    """A server to break."""
+    return valkey_factory()
+
+
+@pytest.fixture
+def open_manager(tmp_path, server):
+    """Make a manager on the server; closed at the end."""
+    made = []
+
+    def make(**settings):
+        shared = {"redis_url": server.url.reveal(), "encryption_key": b64encode(bytes(range(32))).decode()}
+        made.append(SyncCacheManager({"directory": str(tmp_path / "cache"), **shared, **settings}))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture(params=BREAK)
+def broken(request, server):
+    """Break the server, one way after the other; returns how to mend it."""
+
+    def do():
+        getattr(server, BREAK[request.param])()
+        return getattr(server, MEND[request.param])
+
+    return do
+
+
+def test_reads_miss_and_what_is_not_done_is_said(open_manager, broken, eventually):
+    cache = open_manager().tenant("acme")
+    cache.set("old", 1)
+    cache.set("held", 1)
+    assert cache.get("held") == 1
+    mend = broken()
+    assert cache.get("old") is None
+    assert cache.get("held") == 1  # from memory
+    assert cache.set("new", 1) is False
+    for verb in (lambda: cache.delete("old"), lambda: cache.invalidate_tags("t"), cache.clear):
+        assert verb().pending
+    assert cache.get_or_set("loaded", lambda: 5) == 5
+    assert cache.get("loaded") == 5  # memory is what is left
+    with pytest.raises(TierUnavailable):
+        cache.incr("n")
+    mend()
+    eventually(lambda: cache.set("new", 2))
+    assert cache.get("new") == 2
+
+
+def test_what_was_changed_while_it_was_away_is_gone_from_memory(open_manager, broken):
+    cache = open_manager().tenant("acme")
+    cache.set("k", 1)
+    assert cache.get("k") == 1
+    broken()
+    cache.set("k", 2)
+    assert cache.get("k") is None
+
+
+def test_strict_raises_instead(open_manager, broken):
+    cache = open_manager(strict=True).tenant("acme")
+    cache.set("k", 1)
+    broken()
+    for verb in (lambda: cache.set("k", 2), lambda: cache.delete("k"), lambda: cache.get("other"), lambda: cache.invalidate_tags("t")):
+        with pytest.raises(TierUnavailable):
+            verb()
+
+
+def test_it_is_said_once_that_it_went_and_once_that_it_came(open_manager, broken, eventually, caplog):
+    caplog.set_level(logging.WARNING, "caching_core")
+    cache = open_manager().tenant("acme")
+    cache.set("k", 1)
+    mend = broken()
+    for number in range(20):
+        cache.get(f"k{number}")
+    assert [said[:18] for said in caplog.messages] == ["tier redis is away"]
+    mend()
+    eventually(lambda: cache.set("k", 2))
+    eventually(lambda: caplog.messages[1:] == ["tier redis is back"])
+
+
+def test_an_application_starts_without_it_and_gets_it_as_soon_as_it_is_there(open_manager, server, eventually, caplog):
+    caplog.set_level(logging.WARNING, "caching_core")
+    server.stop()
+    manager = open_manager()
+    manager.start()
+    cache = manager.tenant("acme")
+    assert cache.get("k", "default") == "default"
+    assert cache.set("k", 1) is False
+    assert cache.get_or_set("loaded", lambda: 5) == cache.get("loaded") == 5
+    assert [level.condition for level in manager.health().tiers] == [Condition.UP, Condition.DOWN]
+    assert len(caplog.messages) == 1
+    assert "redis" in caplog.messages[0]
+    server.start()
+    eventually(lambda: cache.set("k", 2))
+    assert cache.get("k") == 2
+    assert cache.get("loaded") is None  # what was put beside the server is not trusted with it
+    assert [level.condition for level in manager.health().tiers] == [Condition.UP, Condition.UP]
+
+
+def test_a_strict_one_does_not_start(open_manager, server):
+    server.stop()
+    with pytest.raises(TierUnavailable):
+        open_manager(strict=True).start()
