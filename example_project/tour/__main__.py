@@ -6,13 +6,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from rich.console import Console
 from rich.live import Live
 
 from example_project.tour._checks import CHECKS
-from example_project.tour._crew import CheckFailed, Crew, end_in_order
+from example_project.tour._crew import CheckFailed, CheckSkipped, Crew, end_in_order
 from example_project.tour._live import traffic
 from example_project.tour._site import Site
 from example_project.tour._site_checks import SITE_CHECKS
@@ -20,6 +21,7 @@ from example_project.tour._site_checks import SITE_CHECKS
 T = TypeVar("T")
 PROCESSES = 4
 CHECK_SECONDS = 6.0
+_STYLES = {"PASS": "green", "SKIP": "yellow", "FAIL": "bold red"}
 NEXT = """
   Django   {django}/t/acme/          admin: {django}/admin/ (user admin, password {password})
            {django}/admin/caching/cache/  what the cache does      {django}/admin/caching/audit/  what was recorded
@@ -32,45 +34,55 @@ kill -9 a service or this process ({pid}): nothing stays behind. Ctrl-C ends all
 """
 
 
-def walk(checks: Sequence[tuple[str, Callable[[T], str]]], subject: T, console: Console) -> list[str]:
-    """Do every check; return the names of those that failed."""
-    failed: list[str] = []
+@dataclass(slots=True)
+class Outcomes:
+    """The names of the checks by how they ended."""
+
+    passed: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    def line(self, seconds: float) -> str:
+        """Return the sum of it."""
+        count = len(self.passed) + len(self.failed)
+        told = [f"{len(self.passed)} of {count} checks passed in {seconds:.0f} s"]
+        told += [f"{word}: {', '.join(names)}" for word, names in (("failed", self.failed), ("skipped", self.skipped)) if names]
+        return "; ".join(told)
+
+
+def walk(checks: Sequence[tuple[str, Callable[[T], str]]], subject: T, console: Console, outcomes: Outcomes) -> None:
+    """Do every check and print its line."""
     for name, check in checks:
-        one(name, lambda check=check: check(subject), console, failed)
-    return failed
-
-
-def one(name: str, check: Callable[[], str], console: Console, failed: list[str]) -> None:
-    """Do one check and print its line."""
-    begun = time.monotonic()
-    try:
-        mark, seen = "PASS", check()
-    except (CheckFailed, OSError) as problem:
-        mark, seen = "FAIL", str(problem) or type(problem).__name__
-        failed.append(name)
-    style = "green" if mark == "PASS" else "bold red"
-    console.print(f"[{style}]{mark}[/] {name} - ", end="")
-    console.print(f"{seen} ({time.monotonic() - begun:.1f} s)", markup=False, highlight=False, soft_wrap=True)
+        begun = time.monotonic()
+        try:
+            mark, seen = "PASS", check(subject)
+            outcomes.passed.append(name)
+        except CheckSkipped as reason:
+            mark, seen = "SKIP", str(reason)
+            outcomes.skipped.append(name)
+        except (CheckFailed, OSError) as problem:
+            mark, seen = "FAIL", str(problem) or type(problem).__name__
+            outcomes.failed.append(name)
+        console.print(f"[{_STYLES[mark]}]{mark}[/] {name} - ", end="")
+        console.print(f"{seen} ({time.monotonic() - begun:.1f} s)", markup=False, highlight=False, soft_wrap=True)
 
 
 def tour(console: Console, *, check_only: bool) -> int:
     """Start everything, walk, let listeners come; return the exit code."""
-    begun = time.monotonic()
+    begun, outcomes = time.monotonic(), Outcomes()
     with Crew(PROCESSES) as crew, Site(crew.scratch("site")) as site:
         # The site's services start while the core is looked at.
         say(console, f"{PROCESSES} processes on {crew.directory}; Django, FastAPI, a Celery worker and beat; {site.remark}")
-        failed = walk(CHECKS, crew, console)
+        walk(CHECKS, crew, console, outcomes)
         crew.dismiss()
         site.wait()
-        failed += walk(SITE_CHECKS, site, console)
+        walk(SITE_CHECKS, site, console, outcomes)
         if check_only:
-            one("traffic", lambda: list(traffic(site, CHECK_SECONDS))[-1], console, failed)
-        count = len(CHECKS) + len(SITE_CHECKS) + check_only
-        took = f" in {time.monotonic() - begun:.0f} s"
-        say(console, f"{count - len(failed)} of {count} checks passed{took}" + (f"; failed: {', '.join(failed)}" if failed else ""))
+            walk([("traffic", lambda site: list(traffic(site, CHECK_SECONDS))[-1])], site, console, outcomes)
+        say(console, outcomes.line(time.monotonic() - begun))
         if not check_only:
             stay(site, console)
-        return 1 if failed else 0
+        return 1 if outcomes.failed else 0
 
 
 def stay(site: Site, console: Console) -> None:

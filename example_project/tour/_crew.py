@@ -25,6 +25,10 @@ class CheckFailed(Exception):
     """Something was not as promised; the message says what was seen."""
 
 
+class CheckSkipped(Exception):
+    """What a check needs is not on this machine; the message says what."""
+
+
 class Member:
     """One worker process, known by its letter."""
 

@@ -12,14 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from caching_core.embedded import EmbeddedServer
+from caching_core.embedded import EmbeddedServer, ServerOptions
 from caching_core.errors import TierUnavailable
 from example_project.tour._client import Client
 from example_project.tour._crew import CheckFailed
 from example_project.tour._service import ROOT, Service
-
-CACHE_ON_SERVER: Final = False
-"""The switch that puts the cache's shared level on the server, too; without it that is the disk, and the server carries the tasks."""
 
 _READY_SECONDS: Final = 60.0
 _PATH: Final = (ROOT, ROOT / "integrations" / "django", ROOT / "integrations" / "fastapi", ROOT / "tasks")
@@ -32,7 +29,9 @@ class Site:
         self.folder = folder
         self.cache = folder / "cache"
         self.password = secrets.token_urlsafe(12)
+        # One server for the cache, to be killed on the way, and one that carries the tasks; None where no program can be found.
         self.server: EmbeddedServer | None = None
+        self._broker: EmbeddedServer | None = None
         self.remark = ""
         self._services: dict[str, Service] = {}
         folder.mkdir()
@@ -45,11 +44,17 @@ class Site:
     def _start(self) -> None:
         environ = self._environ()
         try:
-            self.server = EmbeddedServer().start()
-            environ |= self._on_server(self.server.url.reveal())
-            self.remark = f"Valkey or Redis on {self.server.address}"
+            # The first writes down what it holds, tenants' keys among it, so that being killed costs it nothing.
+            self.server = EmbeddedServer(ServerOptions(durable=True, directory=self.folder / "server")).start()
+            self._broker = EmbeddedServer().start()
+            environ |= {
+                "CATALOGUE_REDIS_URL": self.server.url.reveal(),
+                "CATALOGUE_ENCRYPTION_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+                "CATALOGUE_BROKER_URL": self._broker.url.reveal(),
+            }
+            self.remark = f"the cache on a server at {self.server.address}, tasks on one at {self._broker.address}"
         except TierUnavailable as problem:
-            self.remark = f"no server ({problem}): tasks wait in a folder"
+            self.remark = f"no Valkey or Redis ({problem}): the cache on disk, tasks in a folder"
         self.environ = environ
         ports = free_ports(2)
         self.django, self.api = (Client(f"http://127.0.0.1:{port}") for port in ports)
@@ -78,13 +83,6 @@ class Site:
             "CATALOGUE_SECRET_KEY": secrets.token_urlsafe(50),
             "CACHING_MONITORING__HEALTH_CHECK_INTERVAL": "5",
         }
-
-    def _on_server(self, url: str) -> dict[str, str]:
-        found = {"CATALOGUE_BROKER_URL": url}
-        if CACHE_ON_SERVER:
-            key = base64.b64encode(secrets.token_bytes(32)).decode()
-            found |= {"CATALOGUE_REDIS_URL": url, "CATALOGUE_ENCRYPTION_KEY": key}
-        return found
 
     def _prepare(self) -> None:
         command = [sys.executable, "-m", "example_project.manage", "seed"]
@@ -138,8 +136,9 @@ class Site:
         for service in self._services.values():
             service.wait()
         self._services.clear()
-        if self.server is not None:
-            self.server.close()
+        for server in (self.server, self._broker):
+            if server is not None:
+                server.close()
 
     def __enter__(self) -> Self:
         return self

@@ -10,11 +10,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from example_project.configuration import ARTISTS, LABELS
 from example_project.tour._checks import expect
 from example_project.tour._client import Client
-from example_project.tour._crew import CheckFailed
-from example_project.tour._site import Site
+from example_project.tour._crew import CheckFailed, CheckSkipped
+from example_project.tour._site import Site, answers
 
 SiteCheck = Callable[[Site], str]
 _PAGES = 12
+_OUTAGE = 6.0  # longer than l1_max_age: memory alone cannot bridge it
 _HEALTH = re.compile(r"Task caching\.health_check\[[0-9a-f-]+\] succeeded in [0-9.]+s: (.*)")
 
 
@@ -138,6 +139,26 @@ def admin_pages_are_there(site: Site) -> str:
     return f"Overview in {overview}, Audit with its chain verified in {audit}; a stranger is sent to the login"
 
 
+def the_server_is_killed(site: Site) -> str:
+    """Kill the server of the cache: the site goes on without it, and with it again, by itself."""
+    if site.server is None:
+        raise CheckSkipped("no Valkey or Redis here")
+    path = "/t/acme/artists/2"
+    expect(site.api.ask(path)[0], 200, path)
+    site.server.kill()
+    begun, times = time.monotonic(), list[float]()
+    while time.monotonic() - begun < _OUTAGE:
+        times += [timed(site.api, path), timed(site.django, f"{path}/"), timed(site.api, f"/t/globex/artists/{ARTISTS + 1}")]
+    expect([client.ask("/healthz")[0] for client in (site.api, site.django)], [503, 503], "health while the server is away")
+    site.server.start()
+    back = time.monotonic()
+    site.wait_until(lambda: answers(site.api) and answers(site.django), "Django and FastAPI have the server again", 10)
+    took = time.monotonic() - back
+    set_in_django_read_in_fastapi(site)
+    served = f"{len(times)} pages, all served, the slowest in {max(times) * 1e3:.0f} ms"
+    return f"away for {_OUTAGE:.0f} s: {served}; back after {took:.1f} s, and shared again"
+
+
 SITE_CHECKS: tuple[tuple[str, SiteCheck], ...] = (
     ("Django and FastAPI share", set_in_django_read_in_fastapi),
     ("an edit reaches all", an_edit_reaches_all),
@@ -147,6 +168,7 @@ SITE_CHECKS: tuple[tuple[str, SiteCheck], ...] = (
     ("health on beat", health_on_beat),
     ("a recommendation", a_recommendation),
     ("the site's audit log verifies", audit_holds),
+    ("the cache's server is killed", the_server_is_killed),
     ("metrics are scraped", metrics_are_scraped),
     ("admin pages are there", admin_pages_are_there),
 )
