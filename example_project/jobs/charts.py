@@ -1,5 +1,6 @@
 """Charts, made by tasks: whoever sends one says in whose name, and the task just uses the cache."""
 
+from functools import partial
 from typing import Any
 
 from celery import shared_task
@@ -34,7 +35,7 @@ def _warm() -> int:
     numbers = list(Artist.objects.filter(label_id=label).values_list("pk", flat=True))
     for number in numbers:
         entry = entries.artist_page(number)
-        cache.get_or_set(entry.key, lambda number=number: queries.artist_page(label, number), **entry.options)
+        cache.get_or_set(entry.key, partial(queries.artist_page, label, number), **entry.options)
     return len(numbers)
 
 
