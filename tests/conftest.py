@@ -3,7 +3,9 @@
 import asyncio
 import os
 import select
+import ssl
 import time
+from base64 import b64encode
 from collections.abc import Callable, Generator, Iterable
 from inspect import iscoroutinefunction
 from pathlib import Path
@@ -102,3 +104,61 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             report.outcome = "failed"
             report.longrepr = f"required by CACHING_REQUIRE, but skipped: {reason}"
     return report
+
+
+@pytest.fixture
+def on_redis(request: pytest.FixtureRequest) -> Callable[[], dict[str, object]]:
+    """Return the settings of a cache whose values are in the session's server: ``on_redis()``, asked only where they are used.
+
+    With a deadline that a busy machine does not miss.
+    """
+
+    def settings() -> dict[str, object]:
+        server = request.getfixturevalue("valkey_server")
+        return {"redis_url": server.url.reveal(), "encryption_key": b64encode(bytes(range(32))).decode(), "l2": {"deadline": 10}}
+
+    return settings
+
+
+@pytest.fixture(scope="session")
+def tls_files(tmp_path_factory) -> object:
+    """A certificate for 127.0.0.1 that is its own authority."""
+    from datetime import UTC, datetime, timedelta
+    from ipaddress import IPv4Address
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from caching_core.embedded import TLSFiles
+
+    folder: Path = tmp_path_factory.mktemp("tls files")  # a blank in the path, on purpose
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "server of a test")])
+    now = datetime.now(UTC)
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    certificate = (
+        x509.CertificateBuilder(
+            name, name, key.public_key(), x509.random_serial_number(), now - timedelta(hours=1), now + timedelta(hours=1)
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = TLSFiles(certificate=folder / "cert.pem", key=folder / "key.pem", authority=folder / "cert.pem")
+    files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    files.key.write_bytes(private)
+    assert ssl.create_default_context(cafile=files.authority)
+    return files

@@ -1,9 +1,19 @@
 """What the configuration makes of the engine: its options, its memory, its codec."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from caching_core.codec import Codec, PickleSerializer
 from caching_core.config import CacheConfig
 from caching_core.engine import FOREVER, EngineOptions
 from caching_core.tiers.memory import MemoryTier
+
+if TYPE_CHECKING:
+    from caching_core.assembly._server import Server
+
+
+def _ignore(_reason: str | None) -> None:
+    """Hear nothing."""
 
 
 def memory_of(config: CacheConfig) -> MemoryTier | None:
@@ -40,3 +50,10 @@ def options_of(config: CacheConfig, *, has_store: bool, is_remote: bool) -> Engi
         hashed_names=config.crypto.key_privacy == "hashed",
         max_value_bytes=config.max_value_bytes,
     )
+
+
+def server_of(config: CacheConfig, *, on_change: Callable[[str | None], None] = _ignore) -> "Server":
+    """Return the server that ``l2.redis_url`` names, not connected; ``on_change`` hears why it is lost, and None when it is back."""
+    from caching_core.assembly._server import Server  # here: it brings redis-py, which a cache without a server goes without
+
+    return Server(config, on_change=on_change)

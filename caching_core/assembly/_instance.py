@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from caching_core.assembly._figures import stats_of, usage_of
-from caching_core.assembly._from_config import codec_of, memory_of, options_of
+from caching_core.assembly._from_config import codec_of, memory_of, options_of, server_of
 from caching_core.assembly._gate import LogGate, listen
 from caching_core.assembly._keys import bury_destroyed
 from caching_core.assembly._late_store import LateStore, store_that_is_away
@@ -84,9 +84,7 @@ class Instance:
             self._metrics = self._make_metrics()
             opened.callback(self.loop_runtime.close)
             opened.callback(self.blocking_runtime.close)
-            if self.directory is not None or self._server is not None or self._lost is not None:
-                self._upkeep = PeriodicWorker(UPKEEP_SECONDS, self._keep_up, name="caching-upkeep")
-                opened.callback(self._upkeep.stop)
+            self._upkeep = self._make_upkeep(opened)
             self._opened = opened.pop_all()
             self._is_open = True
         self._say_that_it_is_open(after)
@@ -104,9 +102,7 @@ class Instance:
     def _make_server(self, opened: ExitStack) -> "Server | None":
         if self._lost is not None or not self._is_remote:
             return None
-        from caching_core.assembly._server import Server
-
-        server = Server(self.config, on_change=self._hear_of_server)
+        server = server_of(self.config, on_change=self._hear_of_server)
         opened.callback(server.close)
         return server
 
@@ -203,6 +199,13 @@ class Instance:
                 raise
             # Stamps stand there, so others may share this directory now or later: they have to be obeyed.
             return LateStore(make, stamps=self.stamps, on_event=self.hooks.emit, error=error)
+
+    def _make_upkeep(self, opened: ExitStack) -> PeriodicWorker | None:
+        if self.directory is None and self._server is None and self._lost is None:
+            return None
+        upkeep = PeriodicWorker(UPKEEP_SECONDS, self._keep_up, name="caching-upkeep")
+        opened.callback(upkeep.stop)
+        return upkeep
 
     def _say_that_it_is_open(self, after: "Instance | None") -> None:
         if self._lost is not None:

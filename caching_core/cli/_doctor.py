@@ -42,6 +42,10 @@ def _checks(session: Session) -> Iterator[Check]:
     on_disk = config.cache_levels > 1 and config.l2.enabled and not config.disabled
     if on_disk:
         yield from check_place(config.resolved_directory())
+    if on_disk and config.l2.redis_url is not None:
+        from caching_core.cli._doctor_server import check_server
+
+        yield from check_server(config)
     try:
         yield from check_trip(config, _tenant(session, config))
     except CacheError as error:

@@ -13,6 +13,8 @@ NAMESPACE = "caching-doctor"
 
 _CHUNK = 2**20
 _TTL = 60.0
+# Of a cache on disk and of one on a server: the tier's name, where a value goes, which findings tell more.
+_STORES = (("disk tier", "disk", "folder and space"), ("redis tier", "the server", "the server"))
 _PROBES = ("disk", "memory", "coherence", "tagged")
 
 
@@ -46,15 +48,16 @@ def _has_disk(config: CacheConfig) -> bool:
 
 def _disk(config: CacheConfig, handle: SyncTenantCache, beside: SyncTenantCache) -> Iterator[Check]:
     marker = f"marker-{secrets.token_hex(16)}"
+    tier, through, place = _STORES[config.l2.redis_url is not None]
     if not handle.set("disk", marker, ttl=_TTL):
-        fix = "see the folder and space findings, and the log of this command"
-        yield finding("disk tier", "a value could not be stored: the cache runs in memory only", fix)
+        fix = f"see the findings on {place}, and the log of this command"
+        yield finding(tier, "a value could not be stored: the cache runs in memory only", fix)
         return
     if beside.get("disk") != marker:
-        fix = "check that no other key is configured for this folder; caching inspect says why"
-        yield finding("disk tier", "a value that was just stored did not come back", fix)
+        fix = "check that no other key is configured for it elsewhere; caching inspect says why"
+        yield finding(tier, "a value that was just stored did not come back", fix)
         return
-    yield ok("disk tier", "a value went to disk and came back through another cache of this folder")
+    yield ok(tier, f"a value went to {through} and came back through another cache of this folder")
     if config.crypto.enabled:
         yield _sealed(config.resolved_directory(), marker.encode())
 

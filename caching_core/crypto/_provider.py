@@ -81,7 +81,7 @@ class StaticProvider:
         if kek is None:
             raise KeyUnavailable(
                 f"a key was wrapped under {kek_id.hex()}, which this process does not have; add that key-encryption key "
-                "after the primary one"
+                "after the primary one, or give this cache a store of its own if another application made it"
             )
         root = open_with_nonce(kek, wrapped[1:], _wrap_aad(name, purpose)) if wrapped[:1] == _WRAP_FORMAT else None
         if root is None or len(root) != KEY_SIZE:

@@ -238,7 +238,7 @@ class Reader:
             opened = again
         standing = self._stand(scope, key, entry, opened, is_marked=blob[0] == STALE_MARK)
         if standing is None:
-            learned = await self.ledger(scope, entry)
+            learned = await self._learned(scope, entry)
             # Unknown a second time: it was invalidated while it was being looked up.
             standing = self._stand(scope, key, entry, opened, is_marked=blob[0] == STALE_MARK, learned=learned) or Standing.INVALIDATED
         return standing, opened
@@ -259,7 +259,8 @@ class Reader:
         # What was just read answers even where its time is over already.
         is_new = learned is not None and learned.knows(entry.guard, scope.namespace, tag_marks(scope, entry))
         copy = learned if is_new else self.known_ledger(scope, entry)
-        if copy is None:
+        # A host that does not hear what others do may be the last to know of a new epoch: asked once before it says no.
+        if copy is None or (copy is not learned and copy.epoch != opened.epoch and copy.until < FOREVER):
             return None
         entry.until = min(entry.until, copy.until)
         verdict = copy.judge(opened.epoch, opened.seq, scope.namespace, ledger_tags(scope, opened.tags))
@@ -318,6 +319,9 @@ class Reader:
         known = self.known_ledger(scope, entry)
         if known is not None:
             return known
+        return await self._learned(scope, entry)
+
+    async def _learned(self, scope: Scope, entry: Entry) -> LedgerCopy:
         tags = ledger_tags(scope, entry.extra.tags) if entry.extra is not None else ()
         read = await self._store.ledger(scope.tenant, fields_of(scope.namespace, tags))  # type: ignore[union-attr]  # callers have one
         return self.learn(scope, entry, read)

@@ -126,15 +126,13 @@ class EngineState:
         now: Callable[[], float] = time.monotonic,
         version_no: Callable[[], int] | None = None,
     ) -> None:
-        self.options = options
-        self.stamps = stamps
+        self.options, self.stamps = options, stamps
         self.version_no = stamps.version_no if version_no is None else version_no  # of the store's clock, or the host's
         self.memory = memory
         self.codec = codec
         self.ring = ring
         self.hooks = hooks
-        self.refusals = Refusals(hooks, now)
-        self.policies = policies
+        self.refusals, self.policies = Refusals(hooks, now), policies
         self.gate = gate
         self.awake = awake  # starts the process's background work, if it does not run
         self.strategies = Strategies()
@@ -143,11 +141,11 @@ class EngineState:
         self.timings = Timings()
         self.ledgers: dict[str, LedgerCopy] = {}
         self.scopes: dict[tuple[str, str], Scope] = {}
-        # Whether a policy or a strategy may have a say in a write; and the writings of those that none has, by ttl.
         self.blocks_writes = options.disabled or options.read_only
+        # Whether a policy or a strategy may have a say in a write; the writings of those that none has, by ttl, and without one.
         self.has_rules = bool(policies) or options.strategy is not None
         self.usual_writings: dict[object, Any] = {}  # Any: Writing, of a module above this one
-        self.default_writing: Any = None  # the same, where no ttl is given
+        self.default_writing: Any = None
         self.known_options: set[tuple[object, ...]] = set()  # of reads that load on a miss: those that passed a check
         self.handles: WeakSet[ViewHolder] = WeakSet()
         # Held, without an await inside, where memory is the only store and a verb reads before it writes.

@@ -1,3 +1,5 @@
+from base64 import b64encode
+
 import pytest
 
 from caching_core.cli._check import Status
@@ -118,3 +120,50 @@ def test_a_value_in_clear_is_found(tmp_path):
     assert found.status is Status.FINDING
     assert "a.db" in found.seen
     assert _sealed(tmp_path, b"another marker").status is Status.OK
+
+
+# -- a server ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def served(monkeypatch, valkey_factory):
+    """Point the commands at a server of the test's own."""
+    server = valkey_factory()
+    monkeypatch.setenv("CACHING_REDIS_URL", server.url.reveal())
+    monkeypatch.setenv("CACHING_ENCRYPTION_KEYS", b64encode(bytes(range(32))).decode())
+    return server
+
+
+def test_a_sound_server_has_no_finding(caching, served):
+    done = caching("doctor", "--json")
+    assert done.code == 0, done.out
+    checks = by_name(done)
+    assert all(checks[name]["status"] == "ok" for name in ("server", "round trip", "access", "redis tier", "coherence")), done.out
+    assert "a value went to the server" in checks["redis tier"]["seen"]
+
+
+def test_a_server_that_drops_what_must_stay_is_a_finding(caching, served):
+    with served.connect() as connection:
+        connection.call("CONFIG", "SET", "maxmemory", "200mb")
+        connection.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    done = caching("doctor", "--json")
+    assert done.code == 1
+    found = by_name(done)["eviction"]
+    assert found["status"] == "finding"
+    assert "volatile-lru" in found["fix"]
+
+
+def test_a_server_that_is_away_is_a_finding_and_not_an_end(caching, served):
+    served.stop()
+    done = caching("doctor", "--json")
+    assert done.code == 1
+    checks = by_name(done)
+    assert checks["server"]["status"] == checks["redis tier"]["status"] == "finding"
+    assert checks["space"]["status"] == "ok"
+
+
+def test_stats_count_the_tenants_that_have_keys_in_the_server(caching, served):
+    caching("set", "k", "1", "--tenant", "acme")
+    assert caching("stats", "--json").data["tenants_with_keys"] == 1
+    served.stop()
+    assert caching("stats", "--json").data["tenants_with_keys"] is None

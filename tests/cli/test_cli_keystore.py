@@ -31,7 +31,8 @@ def test_as_json(caching):
 
 def test_the_help_says_where_to_put_it(caching):
     told = " ".join(caching("keystore", "new-key", "--help").out.split())
-    assert [place for place in ("encryption_key", "key_file", "CACHING_ENCRYPTION_KEYS") if place not in told] == []
+    places = ("encryption_key", "key_file", "CACHING_ENCRYPTION_KEYS", "redis_url", "on every host")
+    assert [place for place in places if place not in told] == []
 
 
 def test_a_cache_opens_with_it_and_only_with_it(caching):

@@ -302,8 +302,9 @@ async def test_no_async_verb_uses_a_thread(backend, monkeypatch):
         await cache.aincr("missing")
 
 
-async def test_aincr_is_atomic_under_64_tasks(backend):
-    cache = backend()
+@pytest.mark.parametrize("tier", ["disk", "redis"])
+async def test_aincr_is_atomic_under_64_tasks(tier, backend, on_redis):
+    cache = backend(OPTIONS=on_redis() if tier == "redis" else {})
     await cache.aset("n", 0)
     await asyncio.gather(*(cache.aincr("n") for _ in range(64)))
     assert await cache.aget("n") == 64

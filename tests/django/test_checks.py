@@ -73,7 +73,9 @@ def test_a_wrong_prefix_is_told():
 
 def test_a_shared_server_needs_a_key(monkeypatch):
     shared = {"LOCATION": "redis://127.0.0.1:6379/1", "OPTIONS": {"PICKLE": "off"}}
-    assert list(told(alias=shared)) == ["caching.E004"]
+    (message,) = told(alias=shared).values()
+    assert message.id == "caching.E004"
+    assert [word for word in ("`caching keystore new-key`", "CACHING_ENCRYPTION_KEYS", "every host") if word not in message.hint] == []
     monkeypatch.setenv("CACHING_ENCRYPTION_KEYS", GOOD_KEY)
     assert told(alias=shared) == {}
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -95,11 +94,9 @@ def wait_for(port, server):
 
 @pytest.mark.parametrize("tier", ["disk", "redis"])
 @pytest.mark.parametrize("kind", ["gunicorn", "uvicorn"])
-def test_workers_count_together_and_end_at_once(project, kind, tier, request):
+def test_workers_count_together_and_end_at_once(project, kind, tier, on_redis, request):
     valkey = request.getfixturevalue("valkey_server") if tier == "redis" else None
-    shared = {}
-    if valkey is not None:
-        shared = {"redis_url": valkey.url.reveal(), "encryption_key": b64encode(bytes(range(32))).decode(), "l2": {"deadline": 10}}
+    shared = on_redis() if tier == "redis" else {}
     site = project(SETTINGS.replace("@shared@", repr(shared)), pages=PAGES)
     for name in ("wsgi", "asgi"):  # what is loaded before the fork has used the cache
         with (site.folder / "shop" / f"{name}.py").open("a", encoding="utf-8") as module:

@@ -1,6 +1,7 @@
 """Many requests of many tenants at once, in one process and through a server: none reads another's."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 APPLICATION = """
-import asyncio, os
+import asyncio, json, os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
@@ -32,6 +33,7 @@ AFTER = []
 
 app = FastAPI(lifespan=caching_lifespan({
     "directory": os.environ["CACHING_DIRECTORY"], "tenants": TENANTS, "trusted_proxies": ["127.0.0.1"], "l1_max_size": 300,
+    **json.loads(os.environ.get("SHARED", "{}")),
 }))
 app.add_middleware(TenantMiddleware, exempt=["/after", "/healthz", "/metrics"])
 app.include_router(caching_router)
@@ -108,9 +110,10 @@ async def all_afterwards(client: httpx.AsyncClient, expected: int) -> None:
     assert [each for each in told if len(set(each)) > 1] == []
 
 
-@pytest.mark.parametrize("load", [(200, 20, 3), (1000, 50, 1)], ids=lambda load: "{}x{}".format(*load))
-async def test_in_one_process(load, asked, tmp_path, monkeypatch):
-    requests, tenants, rounds = load
+@pytest.mark.parametrize("load", [("disk", 200, 20, 3), ("disk", 1000, 50, 1), ("redis", 200, 20, 3)], ids=str)
+async def test_in_one_process(load, asked, tmp_path, monkeypatch, on_redis):
+    tier, requests, tenants, rounds = load
+    monkeypatch.setenv("SHARED", json.dumps(on_redis() if tier == "redis" else {}))
     monkeypatch.setenv("TENANTS", str(tenants))
     monkeypatch.setenv("CACHING_DIRECTORY", str(tmp_path / "cache"))
     names: dict = {"__name__": "application"}

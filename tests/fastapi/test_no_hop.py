@@ -32,8 +32,9 @@ def hops(monkeypatch):
     return seen
 
 
-async def test_a_hit_ends_in_one_step(settings, hops):
-    async with CacheManager(settings) as manager:
+@pytest.mark.parametrize("tier", ["disk", "redis"])
+async def test_a_hit_ends_in_one_step(tier, settings, on_redis, hops):
+    async with CacheManager(settings | (on_redis() if tier == "redis" else {})) as manager:
         cache = manager.tenant("a")
         await cache.set("k", {"n": [1, 2]}, ttl=60)
         await cache.get("k")

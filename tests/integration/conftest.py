@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,20 +146,6 @@ def open_cache(world, directory):
             each.close()
         else:
             run_sync(each.close())
-
-
-@pytest.fixture
-def on_redis(request):
-    """Return the settings of a cache whose values are in the session's server: ``on_redis()``, asked only where they are used.
-
-    With a deadline that a busy machine does not miss.
-    """
-
-    def settings() -> dict[str, object]:
-        server = request.getfixturevalue("valkey_server")
-        return {"redis_url": server.url.reveal(), "encryption_key": b64encode(bytes(range(32))).decode(), "l2": {"deadline": 10}}
-
-    return settings
 
 
 @pytest.fixture

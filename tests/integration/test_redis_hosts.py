@@ -126,3 +126,14 @@ def test_processes_of_a_host_read_nothing_stale(tmp_path, on_redis):
     report = run(Plan(str(tmp_path), operations=8_000, seed=4, config=on_redis()))
     assert report.is_clean, report.as_text()
     assert report.run["worker_errors"] == []
+
+
+def test_a_new_epoch_is_learnt_from_the_first_entry_that_bears_it(pair, host, valkey_server):
+    one, two = pair
+    one.set("k", 1)
+    assert two.get("k") == 1
+    with valkey_server.connect() as connection:
+        connection.call("DEL", "cc:{@0}:led:acme")  # evicted, or lost with a failover
+    host("three", l1_max_age=LONG).set("new", 2)
+    assert two.get("new") == 2
+    assert two.get("k") is None

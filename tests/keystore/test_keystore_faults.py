@@ -173,23 +173,6 @@ def test_eight_processes_agree_on_every_key(path, row):
     assert not list(path.parent.glob(".*"))
 
 
-def test_threads_share_one_store(store, row):
-    barrier = threading.Barrier(16)
-    got = []
-
-    def create() -> None:
-        barrier.wait(10)
-        got.append(run_sync(store.create("acme", row())))
-
-    threads = [threading.Thread(target=create) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert len(got) == 16
-    assert len(set(got)) == 1
-
-
 def test_a_store_goes_on_on_both_sides_of_a_fork(store, row):
     first = row()
     run_sync(store.create("acme", first))

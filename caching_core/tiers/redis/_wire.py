@@ -30,7 +30,11 @@ class Wire:
     def __init__(self, address: Address, deadline: float) -> None:
         """Connect, within seconds. Raises redis-py's errors and OSError, which the link maps."""
         connection: Any = address.connection()  # Any: redis-py leaves these methods without annotations
-        connection.connect()
+        try:
+            connection.connect()
+        except BaseException:
+            connection.disconnect()  # redis-py does so after some of its own errors only
+            raise
         self._connection = connection
         self._where = address.where
         sock: Any = connection._sock  # noqa: SLF001 -- there is no public way; see above
