@@ -9,7 +9,8 @@ SCRIPT = """
 import json
 from django.core.cache import cache, caches
 cache.set("k", 1)
-print(json.dumps([cache.get("k"), caches["sessions"].get("k"), type(caches["default"]).__name__, caches["sessions"].shared.config.tenancy.tenant]))
+staff = caches["sessions"]
+print(json.dumps([cache.get("k"), staff.get("k"), type(caches["default"]).__name__, staff.shared.config.tenancy.tenant]))
 """
 
 

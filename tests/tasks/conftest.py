@@ -18,7 +18,7 @@ from caching_core import Actor, SyncCacheManager, current_tenant, use_actor, use
 from caching_core.tenancy import current_actor
 
 FOLDER = os.environ["FOLDER"]
-CACHE = {"directory": FOLDER + "/cache", "health_check_interval": 1.0, "tenants": ["acme", "globex"]}
+CACHE = {"directory": FOLDER + "/cache", "health_check_interval": 1.0, "tenants": ["acme", "globex"]} | json.loads(os.environ["SHARED"])
 app = Celery("work")
 app.conf.update(json.loads(os.environ["CELERY"]))
 caching_tasks.install(app, CACHE)
@@ -80,6 +80,7 @@ class Work:
             "PYTHONPATH": path,
             "FOLDER": str(folder),
             "CELERY": json.dumps(celery),
+            "SHARED": "{}",
             "C_FORCE_ROOT": "1",
             **environ,
         }

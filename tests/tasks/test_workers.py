@@ -1,7 +1,10 @@
 """A real worker with forked children and a real beat, on both brokers: nothing shared, nothing lost, an end without a hang."""
 
+import contextlib
+import json
 import sqlite3
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +73,39 @@ def test_worker_and_beat(work, broker, request, eventually, survivors):
     # Of the processes that opened it themselves each has closed it, the children too, which run no exit handlers.
     assert is_preloaded or actions.count("stopped") == actions.count("started") == 2
     assert (proof.status, proof.notes) == (Status.GOOD, ())
+
+
+WRITE = """
+with use_tenant("acme"):
+    sent = [write.delay(number) for number in range(20)]
+print(json.dumps([result.get(timeout=30)[2] for result in sent]))
+"""
+
+
+def connections(pid, port):
+    """Return the inodes of a process's connections to a port."""
+    lines = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    inodes = {fields[9] for fields in lines if int(fields[2].partition(":")[2], 16) == port}
+    links = set()
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            links.add(each.readlink().name)
+    return {inode for inode in inodes if f"socket:[{inode}]" in links}
+
+
+def test_children_over_a_server_have_connections_and_nonces_of_their_own(work, on_redis, valkey_server, survivors):
+    site = work("filesystem", PRELOAD="1", SHARED=json.dumps(on_redis()))
+    worker = site.start("worker", "--pool", "prefork", "--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle")
+    children = set(site.run(WRITE))
+    assert len(children) == 2
+    held = [connections(pid, valkey_server.port) for pid in [worker.pid, *children]]
+    assert all(held)
+    assert len(set().union(*held)) == sum(map(len, held)), "processes of the pool share a connection"
+    found = defaultdict(set)
+    with valkey_server.connect() as connection:
+        for name in connection.call("KEYS", "*:from:*"):
+            found[connection.call("GET", name)[57:69]].add(int(name.rsplit(b":", 2)[1]))
+    assert {pid for who in found.values() for pid in who} == children
+    assert all(len(who) == 1 for who in found.values())
+    site.end()
+    assert survivors(children) == []
