@@ -6,6 +6,7 @@ import django
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from caching_core.errors import TierUnavailable
 from caching_fastapi import PathResolver, TenantMiddleware, caching_lifespan, caching_router
 from example_project.configuration import cache_settings
 
@@ -30,3 +31,9 @@ for part in (reads, sessions, embeddings):
 async def say_missing(_request: Request, missing: Missing) -> JSONResponse:
     """Answer 404 where the label has no such thing."""
     return JSONResponse({"detail": str(missing)}, status_code=404)
+
+
+@app.exception_handler(TierUnavailable)
+async def say_try_again(_request: Request, _problem: TierUnavailable) -> JSONResponse:
+    """Answer 503 where something can only be done with the cache's store, which is away: reads go on without it."""
+    return JSONResponse({"detail": "try again in a moment"}, status_code=503, headers={"Retry-After": "2"})

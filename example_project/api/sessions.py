@@ -32,7 +32,8 @@ async def begin(listener: Listener, cache: Cache) -> Session:
     """Begin a session."""
     session = Session(id=secrets.token_urlsafe(16), listener=listener.name)
     entry = entries.session(session.id, listener.name)
-    await cache.set(entry.key, session.model_dump(), **entry.options)
+    if not await cache.set(entry.key, session.model_dump(), **entry.options):
+        raise HTTPException(503, "sessions cannot be kept for the moment", {"Retry-After": "2"})
     return session
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from example_project.tour._checks import CHECKS
 from example_project.tour._crew import CheckFailed, CheckSkipped, Crew, end_in_order
@@ -27,9 +28,10 @@ NEXT = """
            {django}/admin/caching/cache/  what the cache does      {django}/admin/caching/audit/  what was recorded
   FastAPI  {api}/docs                {api}/metrics
 What to try next, in another terminal, while this runs:
-  .venv/bin/caching stats  --directory {directory}
-  .venv/bin/caching doctor --directory {directory}
-  .venv/bin/caching audit tail --directory {directory}
+  .venv/bin/caching stats  --config {settings}
+  .venv/bin/caching doctor --config {settings}
+  .venv/bin/caching audit tail --config {settings}
+  .venv/bin/caching get chart --tenant acme --config {settings}
 kill -9 a service or this process ({pid}): nothing stays behind. Ctrl-C ends all.
 """
 
@@ -88,13 +90,13 @@ def tour(console: Console, *, check_only: bool) -> int:
 def stay(site: Site, console: Console) -> None:
     """Say what there is to look at, and show figures until Ctrl-C."""
     addresses = {"django": site.django.address, "api": site.api.address}
-    say(console, NEXT.format(**addresses, password=site.password, directory=site.cache, pid=os.getpid()))
+    say(console, NEXT.format(**addresses, password=site.password, settings=site.settings, pid=os.getpid()))
     try:
         # Where nobody watches, a line that is drawn over and over is noise.
         with Live(console=console, refresh_per_second=4) if console.is_terminal else nullcontext() as live:
             for line in traffic(site, None):
                 if live is not None:
-                    live.update(line)
+                    live.update(Text(line))
     except KeyboardInterrupt:
         console.print("ending")
 

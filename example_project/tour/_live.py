@@ -14,16 +14,20 @@ from example_project.tour._site import Site
 
 
 def traffic(site: Site, seconds: float | None) -> Iterator[str]:
-    """Let listeners come for so many seconds, or for ever; yield the figures. Raises CheckFailed if a request failed."""
+    """Let listeners come for so many seconds, or for ever; yield the figures.
+
+    Raises CheckFailed if a service ends, or if a request failed.
+    """
     command = [sys.executable, "-m", "example_project.traffic", "--api", site.api.address]
     if seconds is not None:
         command += ["--seconds", str(seconds)]
     with subprocess.Popen(bound_to_parent(command), cwd=ROOT, env=site.environ, stdout=subprocess.PIPE, text=True) as listeners:
         try:
             for line in listeners.stdout or ():
+                site.check()
                 yield f"{line.strip()}; {ratio(site)}"
         finally:
-            if listeners.poll() is None and seconds is None:
+            if sys.exc_info()[0] is not None:
                 listeners.terminate()
         if seconds is not None and listeners.wait() != 0:
             raise CheckFailed("the traffic had requests that failed")

@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 from caching_core.embedded import EmbeddedServer, ServerOptions
 from caching_core.errors import TierUnavailable
+from example_project.configuration import LABELS
 from example_project.tour._client import Client
 from example_project.tour._crew import CheckFailed
 from example_project.tour._service import ROOT, Service
@@ -27,7 +28,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.cache = folder / "cache"
+        self.settings = folder / "cache.json"
         self.password = secrets.token_urlsafe(12)
         # One server for the cache, to be killed on the way, and one that carries the tasks; None where no program can be found.
         self.server: EmbeddedServer | None = None
@@ -56,6 +57,7 @@ class Site:
         except TierUnavailable as problem:
             self.remark = f"no Valkey or Redis ({problem}): the cache on disk, tasks in a folder"
         self.environ = environ
+        self._write_settings()
         ports = free_ports(2)
         self.django, self.api = (Client(f"http://127.0.0.1:{port}") for port in ports)
         self._prepare()
@@ -82,7 +84,18 @@ class Site:
             "CATALOGUE_ADMIN_PASSWORD": self.password,
             "CATALOGUE_SECRET_KEY": secrets.token_urlsafe(50),
             "CACHING_MONITORING__HEALTH_CHECK_INTERVAL": "5",
+            # All of this shares one small machine, whose scheduler alone can take the 0.1 s that a server is given otherwise.
+            "CACHING_L2__DEADLINE": "1",
         }
+
+    def _write_settings(self) -> None:
+        """Write the cache's settings for the command line; they hold a password and a key, so the file is its owner's."""
+        settings: dict[str, object] = {"directory": str(self.folder / "cache"), "tenants": LABELS}
+        for name in ("redis_url", "encryption_key"):
+            if f"CATALOGUE_{name.upper()}" in self.environ:
+                settings[name] = self.environ[f"CATALOGUE_{name.upper()}"]
+        self.settings.touch(mode=0o600, exist_ok=False)
+        self.settings.write_text(json.dumps(settings), encoding="utf-8")
 
     def _prepare(self) -> None:
         command = [sys.executable, "-m", "example_project.manage", "seed"]
@@ -104,12 +117,16 @@ class Site:
         """Return the log of a service."""
         return self._services[name].words
 
+    def check(self) -> None:
+        """Raise CheckFailed with the last words of a service that has ended."""
+        for service in self._services.values():
+            service.check()
+
     def wait_until(self, condition: Any, what: str, timeout: float = _READY_SECONDS) -> None:  # a function without arguments
         """Wait for something that a service does; CheckFailed after ``timeout`` seconds or if one ends."""
         limit = time.monotonic() + timeout
         while not condition():
-            for service in self._services.values():
-                service.check()
+            self.check()
             if time.monotonic() > limit:
                 raise CheckFailed(f"not within {timeout:.0f} s: {what}")
             time.sleep(0.05)
