@@ -1,6 +1,7 @@
 """The checks of the whole site: what one framework does, the others see, and only in the same tenant."""
 
 import re
+import secrets
 import statistics
 import time
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from collections.abc import Callable
 from prometheus_client.parser import text_string_to_metric_families
 
 from example_project.configuration import ARTISTS, LABELS
-from example_project.tour._checks import expect
+from example_project.tour._checks import expect, holding
 from example_project.tour._client import Client
 from example_project.tour._crew import CheckFailed, CheckSkipped
 from example_project.tour._site import Site, answers
@@ -139,6 +140,24 @@ def admin_pages_are_there(site: Site) -> str:
     return f"Overview in {overview}, Audit with its chain verified in {audit}; a stranger is sent to the login"
 
 
+def nothing_in_clear_on_the_server(site: Site) -> str:
+    """Search what the server has written down for a text that went through the cache."""
+    if site.server is None:
+        raise CheckSkipped("no Valkey or Redis here")
+    marker, control = secrets.token_hex(16), secrets.token_hex(16)
+    site.admin().submit("/admin/catalogue/label/globex/change/", slug="globex", name="Globex", announcement=marker)
+    expect(site.api.json("/t/globex/announcement"), (200, {"text": marker}), "the marker through the cache")
+    site.server.call("SET", "control", control)
+    files = [path for path in (site.folder / "server").rglob("*") if path.is_file()]
+    if not holding(control.encode(), files):
+        raise CheckFailed("the search did not find what was stored without the cache")
+    found = holding(marker.encode(), files)
+    if found:
+        raise CheckFailed(f"the marker stands in {', '.join(path.name for path in found)}")
+    size = sum(path.stat().st_size for path in files)
+    return f"searched {size / 1024:.0f} KiB that the server keeps: found 0 times, and what was stored beside the cache was found"
+
+
 def the_server_is_killed(site: Site) -> str:
     """Kill the server of the cache: the site goes on without it, and with it again, by itself."""
     if site.server is None:
@@ -168,6 +187,7 @@ SITE_CHECKS: tuple[tuple[str, SiteCheck], ...] = (
     ("health on beat", health_on_beat),
     ("a recommendation", a_recommendation),
     ("the site's audit log verifies", audit_holds),
+    ("nothing in clear on the server", nothing_in_clear_on_the_server),
     ("the cache's server is killed", the_server_is_killed),
     ("metrics are scraped", metrics_are_scraped),
     ("admin pages are there", admin_pages_are_there),

@@ -19,6 +19,11 @@ def place(checkout, tmp_path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(checkout), "TMPDIR": str(tmp_path), "COLUMNS": "200", "NO_COLOR": "1"}
 
 
+def test_the_readme_counts_the_checks(checkout):
+    told = re.search(r"a tour of (\d+) checks", (checkout / "README.md").read_text(encoding="utf-8"))
+    assert int(told.group(1)) == len(CHECKS) + len(SITE_CHECKS) + 1  # and the traffic
+
+
 def tour_processes(folder: Path) -> list[int]:
     """Find the processes that were told of ``folder``, by their command line or, as all of a tour are, by their environment."""
     found = []
