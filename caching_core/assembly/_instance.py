@@ -20,7 +20,7 @@ from caching_core.crypto import FLEET, derive
 from caching_core.engine import EngineState, MultiLevelCache, OpenGate
 from caching_core.errors import AuditUnavailable, CacheError, ConfigInvalid, NotSupported, TierUnavailable
 from caching_core.events import ConfigNote, Event, Hooks, Started, Stopped, TierLost, TierOpened, UpkeepFailed
-from caching_core.insight import CacheStats, Condition, Health, Metrics, TierHealth, probe
+from caching_core.insight import CacheStats, Condition, Health, Metrics, MetricsPort, TierHealth, probe
 from caching_core.runtime import BlockingRuntime, LoopRuntime, PeriodicWorker, Runtime, run_sync
 from caching_core.tiers import Store
 from caching_core.tiers.disk import DiskStore
@@ -84,6 +84,7 @@ class Instance:
             self._metrics = self._make_metrics()
             opened.callback(self.loop_runtime.close)
             opened.callback(self.blocking_runtime.close)
+            self._port = self._make_port(opened)
             self._upkeep = self._make_upkeep(opened)
             self._opened = opened.pop_all()
             self._is_open = True
@@ -200,8 +201,16 @@ class Instance:
             # Stamps stand there, so others may share this directory now or later: they have to be obeyed.
             return LateStore(make, stamps=self.stamps, on_event=self.hooks.emit, error=error)
 
+    def _make_port(self, opened: ExitStack) -> MetricsPort | None:
+        monitoring = self.config.monitoring
+        if not monitoring.enabled or monitoring.metrics_port is None:
+            return None
+        port = MetricsPort(monitoring.metrics_port, self.metrics_text)
+        opened.callback(port.stop)
+        return port
+
     def _make_upkeep(self, opened: ExitStack) -> PeriodicWorker | None:
-        if self.directory is None and self._server is None and self._lost is None:
+        if self.directory is None and self._server is None and self._lost is None and self._port is None:
             return None
         upkeep = PeriodicWorker(UPKEEP_SECONDS, self._keep_up, name="caching-upkeep")
         opened.callback(upkeep.stop)
@@ -230,6 +239,12 @@ class Instance:
         """Tell whether this one is of no use until it has been renewed."""
         return self._lost is not None
 
+    def begin(self) -> None:
+        """Start at once what else begins with the first use: the port for metrics."""
+        if self._port is not None and self._upkeep is not None and not self._is_closed:
+            self._upkeep.ensure()
+            self._upkeep.poke()
+
     def ensure_upkeep(self) -> None:
         """Start the upkeep thread if it does not run: at the first use in this process, also after a fork.
 
@@ -250,6 +265,8 @@ class Instance:
             self._upkeep.poke()
 
     def _keep_up(self) -> None:
+        if self._port is not None:
+            self._port.ensure()
         if self._lost is None:
             try:
                 self.stamps.check()

@@ -70,6 +70,7 @@ class _Registry:
             shared.instance = Instance(lost.config, renew=self.renew, after=lost)
             lost.hand_over(shared.instance)
         lost.close()
+        shared.instance.begin()
 
     def release(self, instance: Instance) -> None:
         with self._mutex:

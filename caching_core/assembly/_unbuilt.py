@@ -35,7 +35,6 @@ def refuse_what_is_not_built(config: CacheConfig) -> None:
         "l3_nodes": bool(config.l3.nodes),
         "sentinels": bool(config.l2.sentinels),
         "roles": config.tenancy.roles is not None,
-        "metrics_port": config.monitoring.metrics_port is not None,
     }
     asked = [name for name, is_set in refusals.items() if is_set]
     if asked:

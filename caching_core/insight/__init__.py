@@ -4,6 +4,7 @@ from caching_core.insight._advice import Recommendation, recommendations
 from caching_core.insight._families import FAMILIES, Family, Kind
 from caching_core.insight._health import Condition, Health, TierHealth, probe
 from caching_core.insight._metrics import METRICS_CONTENT_TYPE, Metrics
+from caching_core.insight._metrics_port import MetricsPort
 from caching_core.insight._stats import CacheStats
 from caching_core.insight._tenant_labels import MOST_TENANTS, OTHER
 
@@ -18,6 +19,7 @@ __all__ = [
     "Health",
     "Kind",
     "Metrics",
+    "MetricsPort",
     "Recommendation",
     "TierHealth",
     "probe",

@@ -180,6 +180,7 @@ class OpenedManager(Generic[H]):
         with self._mutex:
             self._is_closed = False
         instance = self._opened(is_patient=False)
+        instance.begin()
         if instance.is_lost and not may_be_away(self._config):  # opened by an earlier use, or by another manager
             renew(instance)
 

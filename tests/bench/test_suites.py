@@ -6,14 +6,17 @@ import pytest
 
 from caching_core.bench import Verdict
 from caching_core.comparison import PEERS, SUITES, Plan, choose_peers, choose_suites, run_suites
+from caching_core.comparison._redis_peers import ADDRESS_FILE, REDIS_PEERS
 from caching_core.errors import ConfigInvalid
 
 ROOT = Path(__file__).parents[2]
-BUILT_IN = frozenset({"ref", "dict", "sqlite"})
+BUILT_IN = frozenset({"ref", "dict", "sqlite", "redis-py"})
 
 
 @pytest.mark.parametrize("peer", [peer for peer in PEERS if peer.is_installed], ids=lambda peer: peer.name)
-def test_each_peer_keeps_a_value(peer, tmp_path):
+def test_each_peer_keeps_a_value(peer, tmp_path, request):
+    if peer in REDIS_PEERS:
+        (tmp_path / ADDRESS_FILE).write_text(request.getfixturevalue("valkey_server").url.reveal(), encoding="utf-8")
     opened = peer.open(tmp_path)
     opened.put("k", {"a": 1})
     assert opened.get("k") == {"a": 1}

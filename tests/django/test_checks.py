@@ -28,6 +28,7 @@ def told(**settings):
         {"OPTIONS": {"L1": {"MAX_ENTRIES": 10}, "CRYPTO": {"PICKLE": "off"}, "policies": {"Page:*": {"ttl": 60}}}},
         {"OPTIONS": {"SECURITY_ENABLED": False}},
         {"LOCATION": "~/cache"},
+        {"LOCATION": ["/var/cache/shop"]},
     ],
 )
 def test_good_settings_pass(alias):
@@ -57,7 +58,8 @@ def test_an_unknown_option_is_told_with_the_nearest(option, meant):
         ({"OPTIONS": {"DEFAULT_TTL": 5}}, "TIMEOUT"),
         ({"OPTIONS": {"TENANT": "a", "tenant": "b"}}, "twice"),
         ({"OPTIONS": {"TENANT": "Not One"}}, "tenant id"),
-        ({"LOCATION": ["/a", "/b"]}, "LOCATION must be"),
+        ({"LOCATION": ["redis://a", "redis://b"]}, "several servers"),
+        ({"LOCATION": {"a": 1}}, "LOCATION must be"),
     ],
 )
 def test_a_wrong_setting_is_told(alias, words):

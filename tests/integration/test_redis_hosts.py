@@ -123,7 +123,7 @@ def test_without_a_key_it_says_how_to_make_one(tmp_path, valkey_server):
 
 
 def test_processes_of_a_host_read_nothing_stale(tmp_path, on_redis):
-    report = run(Plan(str(tmp_path), operations=8_000, seed=4, config=on_redis()))
+    report = run(Plan(str(tmp_path), operations=8_000, seed=4, config={**on_redis(), "strict": True}))
     assert report.is_clean, report.as_text()
     assert report.run["worker_errors"] == []
 
@@ -137,3 +137,25 @@ def test_a_new_epoch_is_learnt_from_the_first_entry_that_bears_it(pair, host, va
     host("three", l1_max_age=LONG).set("new", 2)
     assert two.get("new") == 2
     assert two.get("k") is None
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_read_below_memory_is_one_trip(sealed, host, valkey_server):
+    cache = host("one", l1_enabled=False, l1_max_age=LONG, security_enabled=sealed)
+    cache.set("plain", 1)
+    cache.set("tagged", 2, tags=["t"])
+    assert (cache.get("plain"), cache.get("tagged")) == (1, 2)  # brings what the process keeps of the ledger
+    with valkey_server.connect() as connection:
+        for read, found in (
+            (lambda: cache.get("plain"), 1),
+            (lambda: cache.get("tagged"), 2),
+            (lambda: cache.get("nothing"), None),
+            (lambda: cache.get_or_set("tagged", lambda: 3), 2),
+        ):
+            connection.call("CONFIG", "RESETSTAT")
+            assert read() == found
+            told = connection.call("INFO", "commandstats").decode().splitlines()
+            calls = {line.split(":")[0]: line.split("calls=")[1].split(",")[0] for line in told if "calls=" in line}
+            assert {name: count for name, count in calls.items() if not name.startswith(("cmdstat_config", "cmdstat_info"))} == {
+                "cmdstat_get": "1"
+            }

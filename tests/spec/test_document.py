@@ -1,19 +1,23 @@
 """Every code block of the specification, run as it stands there (``caching`` reads ``caching_core``)."""
 
 import ast
+import asyncio
 import inspect
 import re
 import tomllib
+import urllib.request
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.error import URLError
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from caching_core.errors import ConfigInvalid
+from caching_core.embedded import ServerOptions
+from caching_core.errors import TierUnavailable
 
 Namespace = dict[str, Any]
 Verify = Callable[[Namespace, Any], Awaitable[None]]
@@ -127,17 +131,32 @@ async def test_block(heading, blocks, opened, data):
         await CASES[heading][0](names, manager)
 
 
-@missing("part 2", refusal=ConfigInvalid)
-async def test_the_basic_configuration_starts(blocks, tmp_path, monkeypatch):
+@pytest.mark.filterwarnings("ignore::caching_core.crypto.CacheSecurityWarning")  # its key is a passphrase
+async def test_the_basic_configuration_works(blocks, tmp_path, monkeypatch, valkey_factory, eventually):
     monkeypatch.setenv("CACHING_DIRECTORY", str(tmp_path / "cache"))
+    try:
+        valkey_factory(ServerOptions(port=6379, password=""))
+    except TierUnavailable as taken:
+        pytest.skip(f"valkey: the specification's port 6379 is not free: {taken}")
     names: Namespace = {"__name__": "block"}
     try:
         await perform(blocks["Basiskonfiguration"], names)
-        await names["cache_manager"].set("k", 1, tenant_id="tenant1", ttl=60)
-        assert await names["cache_manager"].get("k", tenant_id="tenant1") == 1
+        manager = names["cache_manager"]
+        await manager.set("k", 1, tenant_id="tenant1", ttl=60)
+        assert await manager.get("k", tenant_id="tenant1") == 1
+        assert {tier.tier for tier in (await manager.health()).tiers} == {"memory", "redis"}
+        assert "cache_hits_total" in await asyncio.to_thread(eventually, lambda: scrape(8001))
     finally:
         if "cache_manager" in names:
             await names["cache_manager"].close()
+
+
+def scrape(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+            return response.read().decode()
+    except URLError:
+        return ""
 
 
 async def test_the_metrics_are_in_a_scrape(blocks, opened):

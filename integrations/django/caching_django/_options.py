@@ -1,6 +1,6 @@
 """From an entry of ``CACHES`` to the settings of the core: LOCATION, TIMEOUT and OPTIONS, in Django's upper case or the core's lower."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from typing import Final, cast
 
@@ -56,6 +56,13 @@ def _lower(group: Mapping[object, object]) -> dict[object, object]:
 def _place(found: dict[str, object], location: object) -> None:
     if not location:
         return
+    if isinstance(location, list | tuple):  # as Django's RedisCache takes them: the first writes, the others are its replicas
+        servers = cast("Sequence[object]", location)
+        if len(servers) > 1:
+            raise ConfigInvalid("LOCATION names several servers; give the primary's address alone: replicas would be read late")
+        location = servers[0] if servers else ""
+        if not location:
+            return
     if not isinstance(location, str | PathLike):
         raise ConfigInvalid(f"LOCATION must be a folder or the address of a server, got {type(location).__name__}")
     place = fspath(location)
