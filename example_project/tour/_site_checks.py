@@ -145,8 +145,8 @@ def nothing_in_clear_on_the_server(site: Site) -> str:
     if site.server is None:
         raise CheckSkipped("no Valkey or Redis here")
     marker, control = secrets.token_hex(16), secrets.token_hex(16)
-    site.admin().submit("/admin/catalogue/label/globex/change/", slug="globex", name="Globex", announcement=marker)
-    expect(site.api.json("/t/globex/announcement"), (200, {"text": marker}), "the marker through the cache")
+    site.admin().submit("/admin/catalogue/label/initech/change/", slug="initech", name="Initech", announcement=marker)
+    expect(site.api.json("/t/initech/announcement"), (200, {"text": marker}), "the marker through the cache")
     site.server.call("SET", "control", control)
     files = [path for path in (site.folder / "server").rglob("*") if path.is_file()]
     if not holding(control.encode(), files):
