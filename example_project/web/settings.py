@@ -70,3 +70,4 @@ TEMPLATES = [
 ]
 STATIC_URL = "/static/"
 USE_TZ = True
+TIME_ZONE = "UTC"
