@@ -1,1 +1,1 @@
-"""The demonstration of the project: a tour that anybody can run and read."""
+"""A music catalogue of several labels: a Django site, a FastAPI application and a Celery application over one cache."""

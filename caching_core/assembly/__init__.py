@@ -2,6 +2,6 @@
 
 from caching_core.assembly._from_config import may_be_away, server_of
 from caching_core.assembly._instance import Instance
-from caching_core.assembly._process import acquire, keep, newest, release, renew
+from caching_core.assembly._process import acquire, close_all, keep, newest, release, renew
 
-__all__ = ["Instance", "acquire", "keep", "may_be_away", "newest", "release", "renew", "server_of"]
+__all__ = ["Instance", "acquire", "close_all", "keep", "may_be_away", "newest", "release", "renew", "server_of"]

@@ -151,3 +151,11 @@ def keep(name: Hashable, make: Callable[[], T]) -> T:
 def release(instance: Instance) -> None:
     """Say that one user is done; the last one closes the instance."""
     _registry.release(instance)
+
+
+def close_all() -> None:
+    """Close every instance of this process, whoever uses it, as at its exit: for processes that end without one.
+
+    A child of a pool that leaves by ``os._exit`` runs nothing that was registered for its exit.
+    """
+    _registry.close()

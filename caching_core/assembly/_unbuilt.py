@@ -20,7 +20,7 @@ _WITHOUT_EFFECT: Final[Mapping[str, Mapping[str, tuple[object, ...]]]] = {
         (),
     ) | {"enabled": (False,), "fallback_strategy": ("graceful_degradation",)},
     "audit": {"level": ("basic",), "include_data_access": (False,), "retention_days": (None,)},
-    "learning": dict.fromkeys(("optimization_interval", "min_data_points"), ()) | {"auto_optimization": (False,)},
+    "learning": {"auto_optimization": (False,)},
     "alerts": {"channels": ({},)},
 }  # fmt: skip
 # Those that have an effect where the values are in a server.

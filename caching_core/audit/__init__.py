@@ -6,6 +6,7 @@ from caching_core.audit._log import AuditLog
 from caching_core.audit._privacy import AuditKey, open_pii
 from caching_core.audit._reading import destroyed_keys, tail
 from caching_core.audit._record import AuditClass, AuditRecord, Outcome
+from caching_core.audit._report import AuditReport, report
 from caching_core.audit._verification import verify
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "AuditKey",
     "AuditLog",
     "AuditRecord",
+    "AuditReport",
     "EventRecorder",
     "Fault",
     "Finding",
@@ -21,6 +23,7 @@ __all__ = [
     "Verification",
     "destroyed_keys",
     "open_pii",
+    "report",
     "tail",
     "verify",
 ]

@@ -1,7 +1,7 @@
 """Reads a log without changing a byte of it."""
 
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,13 @@ def tail(directory: str | Path, count: int = 20) -> list[AuditRecord]:
     with _reported(Path(directory)) as connection:
         rows = connection.execute("SELECT seq, body FROM records ORDER BY seq DESC LIMIT ?", (max(count, 0),)).fetchall()
     return [_parsed(seq, text) for seq, text in reversed(rows)]
+
+
+def each_record(directory: str | Path) -> Iterator[AuditRecord]:
+    """Yield every record of a snapshot of the log, oldest first; AuditUnavailable where they cannot be read."""
+    with _reported(Path(directory)) as connection:
+        for seq, text in connection.execute("SELECT seq, body FROM records ORDER BY seq"):
+            yield _parsed(seq, text)
 
 
 def destroyed_keys(directory: str | Path) -> frozenset[bytes]:

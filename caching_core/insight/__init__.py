@@ -1,5 +1,6 @@
 """What is known of the cache at work: figures, metrics and health, and later series, analytics and recommendations."""
 
+from caching_core.insight._advice import Recommendation, recommendations
 from caching_core.insight._families import FAMILIES, Family, Kind
 from caching_core.insight._health import Condition, Health, TierHealth, probe
 from caching_core.insight._metrics import METRICS_CONTENT_TYPE, Metrics
@@ -19,6 +20,8 @@ __all__ = [
     "Kind",
     "Metrics",
     "MetricsPort",
+    "Recommendation",
     "TierHealth",
     "probe",
+    "recommendations",
 ]

@@ -83,7 +83,7 @@ class _Server(HTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     timeout = _REQUEST_SECONDS  # who sends nothing must not keep the others out
-    server: _Server
+    server: "_Server"  # pyright: ignore[reportIncompatibleVariableOverride]  # it is made by no other
     server_version = "caching"
     sys_version = ""
 

@@ -1,67 +1,109 @@
-"""Walk the tour, then keep a live replay going; with --check exit after the tour."""
+"""Walk the tour, then keep the site running under traffic; with --check exit after the tour."""
 
 import argparse
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
 from example_project.tour._checks import CHECKS
-from example_project.tour._crew import CheckFailed, Crew, end_in_order
-from example_project.tour._replay import replay
+from example_project.tour._crew import CheckFailed, CheckSkipped, Crew, end_in_order
+from example_project.tour._live import traffic
+from example_project.tour._site import Site
+from example_project.tour._site_checks import SITE_CHECKS
 
+T = TypeVar("T")
 PROCESSES = 4
-CHECK_SECONDS = 10.0
+CHECK_SECONDS = 6.0
+_STYLES = {"PASS": "green", "SKIP": "yellow", "FAIL": "bold red"}
 NEXT = """
+  Django   {django}/t/acme/          admin: {django}/admin/ (user admin, password {password})
+           {django}/admin/caching/cache/  what the cache does      {django}/admin/caching/audit/  what was recorded
+  FastAPI  {api}/docs                {api}/metrics
 What to try next, in another terminal, while this runs:
-  .venv/bin/caching stats  --directory {directory}
-  .venv/bin/caching doctor --directory {directory}
-  .venv/bin/caching audit tail --directory {directory}
-  .venv/bin/caching set hello world --tenant acme --directory {directory}
-  .venv/bin/caching get hello --tenant acme --directory {directory}
-kill -9 a worker or this process ({pid}): nothing stays behind. Ctrl-C ends the tour.
+  .venv/bin/caching stats  --config {settings}
+  .venv/bin/caching doctor --config {settings}
+  .venv/bin/caching audit tail --config {settings}
+  .venv/bin/caching get chart --tenant acme --config {settings}
+kill -9 a service or this process ({pid}): nothing stays behind. Ctrl-C ends all.
 """
 
 
-def walk(crew: Crew, console: Console) -> list[str]:
-    """Do every check; return the names of those that failed."""
-    failed = []
-    for name, check in CHECKS:
+@dataclass(slots=True)
+class Outcomes:
+    """The names of the checks by how they ended."""
+
+    passed: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    def line(self, seconds: float) -> str:
+        """Return the sum of it."""
+        count = len(self.passed) + len(self.failed)
+        told = [f"{len(self.passed)} of {count} checks passed in {seconds:.0f} s"]
+        told += [f"{word}: {', '.join(names)}" for word, names in (("failed", self.failed), ("skipped", self.skipped)) if names]
+        return "; ".join(told)
+
+
+def walk(checks: Sequence[tuple[str, Callable[[T], str]]], subject: T, console: Console, outcomes: Outcomes) -> None:
+    """Do every check and print its line."""
+    for name, check in checks:
         begun = time.monotonic()
         try:
-            mark, seen = "PASS", check(crew)
-        except CheckFailed as problem:
-            mark, seen = "FAIL", str(problem)
-            failed.append(name)
-        style = "green" if mark == "PASS" else "bold red"
-        console.print(f"[{style}]{mark}[/] {name} - ", end="")
+            mark, seen = "PASS", check(subject)
+            outcomes.passed.append(name)
+        except CheckSkipped as reason:
+            mark, seen = "SKIP", str(reason)
+            outcomes.skipped.append(name)
+        except (CheckFailed, OSError) as problem:
+            mark, seen = "FAIL", str(problem) or type(problem).__name__
+            outcomes.failed.append(name)
+        console.print(f"[{_STYLES[mark]}]{mark}[/] {name} - ", end="")
         console.print(f"{seen} ({time.monotonic() - begun:.1f} s)", markup=False, highlight=False, soft_wrap=True)
-    return failed
 
 
 def tour(console: Console, *, check_only: bool) -> int:
-    """Start the processes, walk, replay; return the exit code."""
-    with Crew(PROCESSES) as crew:
-        console.print(f"{PROCESSES} processes on {crew.directory}", highlight=False, soft_wrap=True)
-        failed = walk(crew, console)
+    """Start everything, walk, let listeners come; return the exit code."""
+    begun, outcomes = time.monotonic(), Outcomes()
+    with Crew(PROCESSES) as crew, Site(crew.scratch("site")) as site:
+        # The site's services start while the core is looked at.
+        say(console, f"{PROCESSES} processes on {crew.directory}; Django, FastAPI, a Celery worker and beat; {site.remark}")
+        walk(CHECKS, crew, console, outcomes)
+        crew.dismiss()
+        site.wait()
+        walk(SITE_CHECKS, site, console, outcomes)
         if check_only:
-            limit = time.monotonic() + CHECK_SECONDS
-            figures = replay(crew, console, lambda: time.monotonic() < limit)
-            console.print(f"replay: {figures.line()}", highlight=False, soft_wrap=True)
-        console.print(f"{len(CHECKS) - len(failed)} of {len(CHECKS)} checks passed" + (f"; failed: {', '.join(failed)}" if failed else ""))
+            walk([("traffic", lambda site: list(traffic(site, CHECK_SECONDS))[-1])], site, console, outcomes)
+        say(console, outcomes.line(time.monotonic() - begun))
         if not check_only:
-            stay(crew, console)
-        return 1 if failed else 0
+            stay(site, console)
+        return 1 if outcomes.failed else 0
 
 
-def stay(crew: Crew, console: Console) -> None:
-    """Say what there is to try and replay until Ctrl-C."""
-    console.print(NEXT.format(directory=crew.directory, pid=os.getpid()), highlight=False, soft_wrap=True)
+def stay(site: Site, console: Console) -> None:
+    """Say what there is to look at, and show figures until Ctrl-C."""
+    addresses = {"django": site.django.address, "api": site.api.address}
+    say(console, NEXT.format(**addresses, password=site.password, settings=site.settings, pid=os.getpid()))
     try:
-        replay(crew, console, lambda: True)
+        # Where nobody watches, a line that is drawn over and over is noise.
+        with Live(console=console, refresh_per_second=4) if console.is_terminal else nullcontext() as live:
+            for line in traffic(site, None):
+                if live is not None:
+                    live.update(Text(line))
     except KeyboardInterrupt:
         console.print("ending")
+
+
+def say(console: Console, text: str) -> None:
+    """Print a text as it is."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from example_project.tour._crew import ABSENT, CheckFailed, Crew, Member, is_alive
-from example_project.tour._workload import payload
+from example_project.tour._payload import payload
 
 Check = Callable[[Crew], str]
 THREADS = 25

@@ -25,6 +25,10 @@ class CheckFailed(Exception):
     """Something was not as promised; the message says what was seen."""
 
 
+class CheckSkipped(Exception):
+    """What a check needs is not on this machine; the message says what."""
+
+
 class Member:
     """One worker process, known by its letter."""
 
@@ -132,7 +136,7 @@ class Crew:
             for _ in range(size):
                 self.hire()
             # They have started when they answer: what is timed later does not count their start.
-            self.all("stats", [{}] * size)
+            self.all("ping", [{}] * size)
         except BaseException:
             self.close()
             raise
@@ -163,12 +167,16 @@ class Crew:
             member.send(do, **order)
         return [member.receive(timeout=60) for member, _ in pairs]
 
-    def close(self) -> None:
-        """End every process and remove the directory."""
+    def dismiss(self) -> None:
+        """End every process; the directory stays."""
         for member in self.members:
             member.hang_up()
         while self.members:
             self.members.pop().dismiss()
+
+    def close(self) -> None:
+        """End every process and remove the directory."""
+        self.dismiss()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Self:

@@ -10,14 +10,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from caching_core import SyncCacheManager
 from caching_core.runtime import bound_to_parent
-from example_project.tour._workload import payload, row, visits
+from example_project.tour._payload import payload
 
 Order = dict[str, Any]  # JSON, as the crew wrote it
 
@@ -34,7 +34,6 @@ class Worker:
         self._directory = directory
         self._manager = SyncCacheManager(settings(directory))
         self._manager.start()
-        self._replays: dict[int, Iterator[tuple[str, str]]] = {}
         self._children: list[subprocess.Popen[bytes]] = []
 
     def serve(self) -> None:
@@ -44,8 +43,7 @@ class Worker:
             "mutate": self.mutate,
             "herd": self.herd,
             "hire_writer": self.hire_writer,
-            "replay": self.replay,
-            "stats": self.stats,
+            "ping": self.ping,
             "flush_audit": self.flush_audit,
         }
         try:
@@ -99,45 +97,14 @@ class Worker:
         self._children.append(child)
         return child.pid
 
-    def replay(self, order: Order) -> object:
-        """Do the next requests of the session workload; return the nanoseconds spent in the cache and the number of loads."""
-        seed = order["seed"]
-        source = self._replays.setdefault(seed, visits(seed))
-        handles = {name: self._manager.tenant(name) for name in order["tenants"]}
-        spent = 0
-        loads: list[int] = []
-        for _ in range(order["requests"]):
-            tenant, key = next(source)
-            load = loader(tenant, key, loads)
-            begun = time.perf_counter_ns()
-            value = handles[tenant].get_or_set(key, load, ttl=600)
-            spent += time.perf_counter_ns() - begun
-            if value["key"] != key or value["tenant"] != tenant:
-                raise AssertionError(f"asked {tenant} for {key}, got {value['tenant']}, {value['key']}")
-        return {"ns": spent - sum(loads), "loads": len(loads)}
-
-    def stats(self, _: Order) -> object:
-        """Return the counters of this process."""
-        seen = self._manager.stats()
-        names = ("hits_l1", "hits_l2", "misses", "sets", "loads", "l1_entries", "l1_bytes")
-        return {name: getattr(seen, name) for name in names}
+    def ping(self, _: Order) -> object:
+        """Say that this process has started."""
+        return os.getpid()
 
     def flush_audit(self, _: Order) -> object:
         """Have every audit record of this process on disk."""
         self._manager.flush_audit()
         return None
-
-
-def loader(tenant: str, key: str, loads: list[int]) -> Callable[[], dict[str, object]]:
-    """Return a loader of one row that adds its own nanoseconds to ``loads``."""
-
-    def load() -> dict[str, object]:
-        begun = time.perf_counter_ns()
-        value = row(tenant, key)
-        loads.append(time.perf_counter_ns() - begun)
-        return value
-
-    return load
 
 
 def append(path: str, text: str) -> None:

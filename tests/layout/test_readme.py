@@ -90,7 +90,7 @@ def test_the_example_runs(number, tmp_path):
     ast.parse(body)
     script = tmp_path / "example.py"
     script.write_text(body, encoding="utf-8")
-    path = os.pathsep.join(map(str, [ROOT, *(ROOT / "integrations").iterdir()]))
+    path = os.pathsep.join(map(str, [ROOT, *(ROOT / "integrations").iterdir(), ROOT / "tasks"]))
     environment = {**os.environ, "PYTHONPATH": path, "CACHING_DIRECTORY": str(tmp_path / "cache")}
     done = subprocess.run(
         [sys.executable, str(script)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60

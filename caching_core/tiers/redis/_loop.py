@@ -50,6 +50,11 @@ class _Line:
         self._ready = asyncio.ensure_future(self._connection.connect())
         self._reader: asyncio.Task[None] | None = None
 
+    @property
+    def is_broken(self) -> bool:
+        """Return whether the connection has ended while nobody waited for a reply: nobody would read the next one."""
+        return self._reader is not None and self._reader.done()
+
     async def ask(self, packed: bytes, count: int) -> list[Any]:
         """Send, and wait for the replies. Raises redis-py's errors and OSError."""
         await asyncio.shield(self._ready)
@@ -128,6 +133,9 @@ class LoopLink:
         if self._health.lost is not None:
             self._end(loop, line)
             self._health.refuse()
+        elif line is not None and line.is_broken:  # a server ends connections that have been idle; it is not away
+            self._end(loop, line)
+            line = None
         if line is None:
             line = self._lines[loop] = _Line(self._health.address)
         seconds = self._deadline + len(packed) * _SECONDS_PER_BYTE
@@ -160,7 +168,9 @@ class LoopLink:
 
 
 def _connection(address: Address) -> Connection | SSLConnection | UnixDomainSocketConnection:
-    options: dict[str, Any] = {**address.options, "retry": Retry(NoBackoff(), 0)}  # Any: each option has its own type
+    # Any: each option has its own type. No timeout of a read: the line's reader waits for as long as nobody asks, and who asks
+    # has a deadline of his own.
+    options: dict[str, Any] = {**address.options, "retry": Retry(NoBackoff(), 0), "socket_timeout": None}
     if issubclass(address.kind, BlockingSSLConnection):
         return SSLConnection(**options)
     if issubclass(address.kind, BlockingUnixConnection):

@@ -1,0 +1,1 @@
+"""The FastAPI application: catalogue reads, sessions and embeddings, all through the cache."""

@@ -1,0 +1,1 @@
+"""The Celery application: the cache's own tasks and the charts."""
