@@ -158,6 +158,7 @@ class Instance:
             gate=OpenGate() if self.audit is None else LogGate(self.audit),
             version_no=None if self._server is None else self._server.blocking.clock.version_no,
         )
+        state.hurry = self._look_at_once
         state.ttl_model = model = AdaptiveTTL.of(config)
         if after is not None:
             state.strategies, state.ttl_model = after.state.strategies, after.state.ttl_model or model
@@ -281,6 +282,7 @@ class Instance:
             self._try_to_renew()
         elif self.blocking.store is not None:
             run_sync(self.blocking.store.maintain())
+            run_sync(self.blocking.load.give_back_leases())
 
     def _lose(self, reason: str) -> None:
         """Trust nothing any more. The stamps first: from then on nothing can be put in L1, and there is no store."""

@@ -190,7 +190,11 @@ class Loader:
         assert self._store is not None  # noqa: S101 -- for the type checker: the caller asked
         milliseconds = int(self._state.options.lease_seconds * 1000)
         fields = None if tags is None else fields_of(scope.namespace, tags)
-        return await self._store.lease(name, token, milliseconds, tenant=scope.tenant, bad=bad, fields=fields)
+        try:
+            return await self._store.lease(name, token, milliseconds, tenant=scope.tenant, bad=bad, fields=fields)
+        except BaseException:  # cancelled, or the answer was lost: it may have been granted
+            self._state.leave_lease(name, token)
+            raise
 
     async def _found(self, scope: Scope, key: str, entry: Entry, blob: bytes, flight: Flight) -> tuple[bool, Any]:
         standing, opened = await self._reader.weigh(scope, key, entry, blob)
@@ -273,7 +277,7 @@ class Loader:
             self._runtime.spawn(lambda: self._release_late(name, token), name="give a lease back")
 
     async def _release_late(self, name: str, token: bytes) -> None:
-        """Give a lease back as soon as the store takes it; after two seconds it is left to end by itself."""
+        """Give a lease back as soon as the store takes it; after two seconds it is left to the upkeep."""
         assert self._store is not None  # noqa: S101 -- for the type checker: a lease came from it
         give_up, pause = self._state.now() + _RELEASE_SECONDS, _FIRST_RELEASE_PAUSE
         while self._state.now() < give_up:
@@ -284,6 +288,12 @@ class Loader:
             except TierUnavailable:
                 continue
             return
+        self._state.leave_lease(name, token)
+
+    async def give_back_leases(self) -> None:
+        """Give back what cancelled calls, and those that had no answer, may have left; for the upkeep. Raises nothing."""
+        if self._store is not None:
+            await self._state.left_leases.give_back(self._store, self._state.now())
 
     async def _load(self, scope: Scope, key: str, entry: Entry, loading: Loading) -> tuple[Any, Lifetime | None, Packed]:
         scope.counts.loads += 1

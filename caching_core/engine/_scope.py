@@ -13,6 +13,7 @@ from caching_core.crypto import KeyRing
 from caching_core.engine._counts import Counts
 from caching_core.engine._flight import Flights
 from caching_core.engine._gate import AuditGate
+from caching_core.engine._leases import LeftLeases
 from caching_core.engine._refusals import Refusals
 from caching_core.engine._strategy import Strategies
 from caching_core.engine._timing import Timings
@@ -97,8 +98,10 @@ class EngineState:
         "handles",
         "has_rules",
         "hooks",
+        "hurry",
         "known_options",
         "ledgers",
+        "left_leases",
         "memory",
         "now",
         "options",
@@ -131,17 +134,17 @@ class EngineState:
     ) -> None:
         self.options, self.stamps = options, stamps
         self.version_no = stamps.version_no if version_no is None else version_no  # of the store's clock, or the host's
-        self.memory = memory
-        self.codec = codec
+        self.memory, self.codec = memory, codec
         self.ring = ring
         self.hooks = hooks
         self.refusals, self.policies = Refusals(hooks, now), policies
         self.gate = gate
-        self.awake = awake  # starts the process's background work, if it does not run
+        # The first starts the process's background work, if it does not run; the second lets its next turn come now.
+        self.awake, self.hurry = awake, _wait
         self.strategies = Strategies()
         self.ttl_model: TTLModel | None = None  # has a say where nobody gave a lifetime
         self.now = now
-        self.flights, self.timings = Flights(), Timings()
+        self.flights, self.timings, self.left_leases = Flights(), Timings(), LeftLeases(options.lease_seconds)
         self.ledgers: dict[str, LedgerCopy] = {}
         self.scopes: dict[tuple[str, str], Scope] = {}
         self.blocks_writes = options.disabled or options.read_only
@@ -151,9 +154,8 @@ class EngineState:
         self.default_writing: Any = None
         self.known_options: set[tuple[object, ...]] = set()  # of reads that load on a miss: those that passed a check
         self.handles: WeakSet[ViewHolder] = WeakSet()
-        # Held, without an await inside, where memory is the only store and a verb reads before it writes.
-        self.alone = Mutex()
-        self._mutex = Mutex()
+        # ``alone`` is held, without an await inside, where memory is the only store and a verb reads before it writes.
+        self.alone, self._mutex = Mutex(), Mutex()
 
     def scope(self, tenant: str, namespace: str) -> Scope:
         """Return the scope of a tenant and namespace; the same object each time. Raises QuotaExceeded beyond 20,000 of them."""
@@ -259,6 +261,11 @@ class EngineState:
             memory.shrink(0.2)
             return False
 
+    def leave_lease(self, name: str, token: bytes) -> None:
+        """Let the upkeep give back a lease that may have been granted."""
+        if self.left_leases.leave(name, token, self.now()):
+            self.hurry()
+
     def drop_all(self) -> None:
         """Forget every copy of this process: L1 and the ledger copies."""
         if self.memory is not None:
@@ -287,8 +294,13 @@ class EngineState:
         self._mutex = Mutex()
         self.alone = Mutex()
         self.flights.after_fork()
+        self.left_leases.after_fork()
         self.stamps.after_fork()
         if self.ttl_model is not None:
             self.ttl_model.after_fork()
         for scope in list(self.scopes.values()):
             scope.keys_until = 0.0
+
+
+def _wait() -> None:
+    """Hurry nobody: there is no background work."""

@@ -73,7 +73,10 @@ class TenantCache(BoundHandle):
         return await engine.load.get_or_set(self._scope, key, loading, seen)
 
     async def set(self, key: str, value: Any, **options: Unpack[WriteOptions]) -> bool:
-        """Store a value; False if it was skipped because the store is away or full (the old value is gone then).
+        """Store a value; False if it was skipped: the store is full, and the old value gone; or it is away.
+
+        Of a store on this host the old value is gone then, too. A server that is away keeps it, for others and for later: only
+        this host's memory has forgotten it, and ``delete`` would say ``pending``.
 
         Raises KeyInvalid, TTLInvalid, ValueNotKept, ValueTooLarge before anything is written.
         """

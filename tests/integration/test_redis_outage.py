@@ -1,11 +1,12 @@
 """A server that is absent, hung, killed, and back: the application goes on with what is left, and nothing is told falsely."""
 
+import asyncio
 import logging
 from base64 import b64encode
 
 import pytest
 
-from caching_core import SyncCacheManager
+from caching_core import CacheManager, SyncCacheManager
 from caching_core.errors import TierUnavailable
 from caching_core.insight import Condition
 
@@ -119,3 +120,36 @@ def test_a_strict_one_does_not_start(open_manager, server):
     server.stop()
     with pytest.raises(TierUnavailable):
         open_manager(strict=True).start()
+
+
+def leases(server):
+    with server.connect() as connection:
+        return connection.call("KEYS", "*@lease:*")
+
+
+def test_a_lease_whose_answer_was_lost_is_given_back(open_manager, server, eventually):
+    manager = open_manager(security_enabled=False)
+    manager.tenant("other").get_or_set("warm", lambda: 1)  # the server knows the script
+    cache = manager.tenant("acme")
+    server.pause()
+    assert cache.get_or_set("k", lambda: 5) == 5  # its first request is for the lease, and waits in the server
+    server.resume()
+    eventually(lambda: cache.set("other", 1))
+    eventually(lambda: leases(server) == [], timeout=15)
+
+
+async def test_so_is_that_of_a_caller_who_went_away(tmp_path, server, eventually):
+    shared = {"redis_url": server.url.reveal(), "encryption_key": b64encode(bytes(range(32))).decode(), "l2": {"deadline": 10}}
+    async with CacheManager({"directory": str(tmp_path / "cache"), **shared}) as manager:
+        cache = manager.tenant("acme")
+        await cache.get_or_set("warm", lambda: 1)
+        server.pause()
+        callers = [asyncio.create_task(cache.get_or_set(f"k{number}", lambda: 5)) for number in range(20)]
+        for _ in range(5):
+            await asyncio.sleep(0)  # until each has asked
+        for caller in callers:
+            caller.cancel()
+        assert all(isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*callers, return_exceptions=True))
+        server.resume()
+        await asyncio.to_thread(eventually, lambda: leases(server) == [], 15)
+        assert await cache.get_or_set("k0", lambda: 6) == 6
