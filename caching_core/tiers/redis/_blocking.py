@@ -95,6 +95,13 @@ class BlockingLink:
             self._changed.notify()
         return replies
 
+    def reach(self, seconds: float) -> None:
+        """Have a connection made, within seconds: for who may wait longer than a call. Raises TierUnavailable, DeadlineExceeded."""
+        wire = self._wait(time.monotonic() + seconds)
+        with self._changed:
+            self._idle.append(wire)
+            self._changed.notify()
+
     def _turn_away(self) -> None:
         if self._health.is_closed:
             self._close_idle()
@@ -132,7 +139,7 @@ class BlockingLink:
                     self._changed.wait(left)
             finally:
                 self._waiting -= 1
-        late = DeadlineExceeded(f"no connection to {self.where} was to be had within {self._deadline:g} s")
+        late = DeadlineExceeded(f"no connection to {self.where} was to be had in time")
         if not self._made:
             self._health.lose(str(late))
         raise late

@@ -154,7 +154,7 @@ class LoopLink:
         """Why callers are turned away, while the server is away."""
         return self._health.lost
 
-    def ask_now(self, packed: bytes, count: int = 1) -> list[Any] | None:  # noqa: ARG002 -- the port's signature
+    def ask_now(self, packed: bytes, count: int = 1, *, again: bool = False) -> list[Any] | None:  # noqa: ARG002 -- the port's signature
         """Return None: on a loop nobody may be made to wait."""
         return None
 

@@ -194,7 +194,7 @@ class RedisStore:
 
     async def synchronise(self) -> None:
         """Learn the server's time, of a few trips from the shortest. Raises TierUnavailable."""
-        await self._one("PING")  # the first trip may hold the making of a connection, which says nothing of the time
+        # Not of one: the first may hold the making of a connection, which says nothing of the time.
         samples: list[tuple[float, float, int]] = []
         for _ in range(_SAMPLES):
             sent = time.monotonic()

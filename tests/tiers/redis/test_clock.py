@@ -22,14 +22,10 @@ def slow_to_connect(scripted):
             known.add(connection)
             never.wait(SET_UP_SECONDS)
             connection.sendall(b"+OK\r\n")
-        elif not told:
-            told.append(connection)
-            connection.sendall(b"+PONG\r\n")
         else:
             seconds, micros = divmod(time.time_ns() // 1000, 1_000_000)
             connection.sendall(b"*2\r\n$10\r\n%d\r\n$6\r\n%06d\r\n" % (seconds, micros))
 
-    told = []
     return scripted(answer)
 
 

@@ -127,6 +127,17 @@ def test_a_connection_that_takes_longer_than_a_call_comes_about(asking, slow_to_
     assert made == server.connections <= 2  # that of the first call, and the probe's, which is used as well
 
 
+def test_who_may_wait_for_a_connection_has_one_for_the_calls(slow_to_connect):
+    server = slow_to_connect()
+    told = []
+    health = Health(Address.parse(f"redis://:word@127.0.0.1:{server.port}"), on_change=told.append)
+    link = BlockingLink(health, deadline=SET_UP_SECONDS / 2)
+    link.reach(20)
+    assert link.ask_now(PING) == [b"PONG"]
+    assert (server.connections, told) == (1, [])
+    link.close()
+
+
 def test_a_late_connection_of_a_loop_turns_nobody_else_away(slow_to_connect):
     server = slow_to_connect()
     told = []

@@ -47,6 +47,18 @@ def test_a_server_that_answers_probes_and_nothing_else_is_asked_later_and_later(
     assert round(link.health._pause, 3) == 0.0
 
 
+def test_the_connection_that_found_the_server_is_used(scripted):
+    server = scripted(pong)
+    back = threading.Event()
+    health = Health(Address.parse(f"redis://127.0.0.1:{server.port}"), on_change=lambda reason: reason or back.set())
+    link = BlockingLink(health, deadline=5.0)
+    health.lose("for the test")
+    assert back.wait(20)
+    assert link.ask_now(PING) == [b"PONG"]
+    assert server.connections == 1
+    link.close()
+
+
 def test_a_thread_that_is_not_to_be_had_is_made_by_a_later_call(asking, scripted, monkeypatch):
     link = asking(scripted(pong).port)
     assert link.ask() == [b"PONG"]
