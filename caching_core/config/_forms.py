@@ -100,6 +100,8 @@ def _redis_url(url: SecretURL) -> SecretURL:
         raise ValueError("expected an address like redis://host:6379/0; host or port cannot be read") from None
     if parts.scheme in _UNIX_SCHEMES and parts.path:
         return url
+    if "@" in parts.path + parts.fragment:
+        raise ValueError("expected the password before the host; write its /, ? and # as %2F, %3F and %23")
     if parts.scheme not in _REDIS_SCHEMES or not host or port == 0:
         raise ValueError("expected an address like redis://host:6379/0, rediss:// for TLS, or unix:///path/to/socket")
     return url

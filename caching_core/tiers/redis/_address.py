@@ -16,6 +16,8 @@ from redis.retry import Retry
 from caching_core.errors import ConfigInvalid
 
 CONNECT_SECONDS: Final = 2.0
+_OWN: Final = frozenset({"connection_class", "db", "host", "password", "path", "port", "username"})
+_OF_POOLS: Final = ("max_connections", "timeout")  # the links keep their connections themselves
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss"}
 
 
@@ -40,6 +42,9 @@ class Address:
             options: dict[str, Any] = dict(read(f"{_SCHEMES.get(scheme, scheme)}://{rest}"))
         except ValueError:
             raise ConfigInvalid("redis_url cannot be read; write redis://host:6379/0, rediss://… for TLS, or unix:///path") from None
+        given = sorted(set(options) - _OWN)
+        for name in _OF_POOLS:
+            options.pop(name, None)
         chosen = options.pop("connection_class", Connection)
         kind = SSLConnection if chosen is SSLConnection or (tls and chosen is Connection) else chosen
         for name, value in (("username", username), ("password", password)):
@@ -52,7 +57,17 @@ class Address:
         )  # fmt: skip
         if kind is SSLConnection:
             options.setdefault("ssl_min_version", ssl.TLSVersion.TLSv1_2)
-        return cls(_shown(url), kind, options)
+        made = cls(_shown(url), kind, options)
+        try:
+            made.connection()  # connects nothing; later it would be a thread that is told
+            str(options.get("host", "")).encode("idna")
+        except UnicodeError:
+            raise ConfigInvalid("redis_url has a host that no host can be named: 1 to 63 characters between the dots") from None
+        except (TypeError, ValueError, AttributeError):
+            raise ConfigInvalid(
+                f"redis_url has options that a connection does not take; leave out what is wrong of {', '.join(given)}"
+            ) from None
+        return made
 
     def connection(self) -> Connection | SSLConnection | UnixDomainSocketConnection:
         """Make a connection, not yet connected."""
@@ -63,4 +78,5 @@ def _shown(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return parts.path
-    return f"{parts.hostname or 'localhost'}:{parts.port or 6379}{parts.path if parts.path not in ('', '/') else ''}"
+    number = parts.path.strip("/")
+    return f"{parts.hostname or 'localhost'}:{parts.port or 6379}{'/' + number if number.isdecimal() else ''}"

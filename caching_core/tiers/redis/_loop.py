@@ -11,6 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.connection import SSLConnection as BlockingSSLConnection
 from redis.connection import UnixDomainSocketConnection as BlockingUnixConnection
+from redis.exceptions import ConnectionError as ServerConnectionError
 from redis.exceptions import (
     MasterDownError,
     NoPermissionError,
@@ -23,7 +24,7 @@ from redis.exceptions import (
 
 from caching_core.errors import DeadlineExceeded, TierUnavailable
 from caching_core.runtime import after_fork_in_child
-from caching_core.tiers.redis._address import Address
+from caching_core.tiers.redis._address import CONNECT_SECONDS, Address
 from caching_core.tiers.redis._health import Health, reason_of
 
 _SECONDS_PER_BYTE: Final = 0.02 / (1 << 20)
@@ -40,32 +41,66 @@ _CODES: Final[dict[type[ResponseError], str]] = {
 class _Line:
     """The connection of one loop. Replies come in the order of the commands: ``_waiting`` says whose is next."""
 
-    __slots__ = ("_connection", "_reader", "_ready", "_sending", "_waiting")
+    __slots__ = ("_connection", "_health", "_reader", "_ready", "_sending", "_waiting", "in_flight", "is_late", "losses")
 
-    def __init__(self, address: Address) -> None:
-        connection: Any = _connection(address)  # Any: redis-py leaves its methods without annotations
+    def __init__(self, health: Health) -> None:
+        connection: Any = _connection(health.address)  # Any: redis-py leaves its methods without annotations
         self._connection = connection
+        self._health = health
+        self.losses = health.losses
+        self.in_flight = 0
+        self.is_late = False
         self._waiting: deque[asyncio.Future[Any]] = deque()
         self._sending = asyncio.Lock()
-        self._ready = asyncio.ensure_future(self._connection.connect())
         self._reader: asyncio.Task[None] | None = None
+        self._ready = asyncio.ensure_future(self._connect())
+        self._ready.add_done_callback(self._begin)
+
+    async def _connect(self) -> None:
+        """Connect and authenticate: however long the calls have, it takes its time. Raises redis-py's errors and OSError."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._connection.connect()
+        except (ValueError, TypeError, AttributeError) as error:  # an option of the address that redis-py looks at only here
+            raise ServerConnectionError(type(error).__name__) from error
+
+    def _begin(self, ready: asyncio.Task[None]) -> None:
+        if ready.cancelled():
+            return
+        error = ready.exception()
+        if error is None:
+            self._reader = asyncio.ensure_future(self._read())
+        elif self.losses == self._health.losses:  # what was begun before an outage says nothing of what came after
+            self._health.lose(f"no connection to {self._health.address.where}: {reason_of(error)}")
+
+    @property
+    def is_connecting(self) -> bool:
+        """Return whether the connection is being made."""
+        return not self._ready.done()
 
     @property
     def is_broken(self) -> bool:
-        """Return whether the connection has ended while nobody waited for a reply: nobody would read the next one."""
-        return self._reader is not None and self._reader.done()
+        """Return whether the connection is of no use: it was not to be had, or has ended while nobody waited for a reply."""
+        if self._reader is not None:
+            return self._reader.done()
+        if self.is_connecting:
+            return self.losses != self._health.losses
+        return self._ready.cancelled() or self._ready.exception() is not None
 
     async def ask(self, packed: bytes, count: int) -> list[Any]:
         """Send, and wait for the replies. Raises redis-py's errors and OSError."""
-        await asyncio.shield(self._ready)
-        loop = asyncio.get_running_loop()
-        futures: list[asyncio.Future[Any]] = [loop.create_future() for _ in range(count)]
-        async with self._sending:
-            if self._reader is None:
-                self._reader = asyncio.ensure_future(self._read())
-            self._waiting.extend(futures)
-            await self._connection.send_packed_command([packed])
-        return [await future for future in futures]
+        self.in_flight += len(packed)
+        try:
+            if not self._ready.done():
+                await asyncio.shield(self._ready)
+            loop = asyncio.get_running_loop()
+            futures: list[asyncio.Future[Any]] = [loop.create_future() for _ in range(count)]
+            async with self._sending:
+                self._waiting.extend(futures)
+                await self._connection.send_packed_command([packed])
+            return [await future for future in futures]
+        finally:
+            self.in_flight -= len(packed)
 
     async def _read(self) -> None:
         """Hand out replies until the connection breaks; then everybody who waits is told."""
@@ -119,31 +154,35 @@ class LoopLink:
         """Why callers are turned away, while the server is away."""
         return self._health.lost
 
-    def ask_now(self, packed: bytes, count: int = 1) -> list[Any] | None:  # noqa: ARG002 -- the port's signature
+    def ask_now(self, packed: bytes, count: int = 1, *, again: bool = False) -> list[Any] | None:  # noqa: ARG002 -- the port's signature
         """Return None: on a loop nobody may be made to wait."""
         return None
 
-    async def ask(self, packed: bytes, count: int = 1) -> list[Any]:
+    async def ask(self, packed: bytes, count: int = 1, *, again: bool = False) -> list[Any]:
         """Send packed commands and return their replies, error replies as objects.
 
-        Raises TierUnavailable or DeadlineExceeded after at most the deadline, plus 20 ms per MiB that is sent.
+        ``again``: they may be done twice, so that they are sent once more where a connection ends that had been in use.
+        Raises TierUnavailable or DeadlineExceeded after at most the deadline, plus 20 ms per MiB that is sent, by this call or
+        before it on the same connection.
         """
         loop = asyncio.get_running_loop()
-        line = self._lines.get(loop)
-        if self._health.lost is not None:
-            self._end(loop, line)
-            self._health.refuse()
-        elif line is not None and line.is_broken:  # a server ends connections that have been idle; it is not away
-            self._end(loop, line)
-            line = None
-        if line is None:
-            line = self._lines[loop] = _Line(self._health.address)
-        seconds = self._deadline + len(packed) * _SECONDS_PER_BYTE
+        line, is_new = self._line(loop)
+        seconds = self._deadline + (len(packed) + line.in_flight) * _SECONDS_PER_BYTE
         try:
             async with asyncio.timeout(seconds):
+                try:
+                    return await line.ask(packed, count)
+                except (ServerConnectionError, OSError):
+                    if is_new or not again:
+                        raise
+                self._end(loop, line)
+                line, _ = self._line(loop)
                 return await line.ask(packed, count)
         except TimeoutError:
             failure: TierUnavailable = DeadlineExceeded(f"the server {self.where} did not answer within {seconds:g} s")
+            if line.is_connecting:  # which is not to be given up: it would never come about where it takes longer than a call may
+                line.is_late = True
+                raise failure from None
         except (RedisError, OSError) as error:
             failure = TierUnavailable(f"the connection to {self.where} failed: {reason_of(error)}")
         except TierUnavailable as error:
@@ -151,6 +190,23 @@ class LoopLink:
         self._end(loop, line)
         self._health.lose(str(failure))
         raise failure
+
+    def _line(self, loop: asyncio.AbstractEventLoop) -> tuple[_Line, bool]:
+        """Return the loop's connection and whether it is a new one. Raises TierUnavailable."""
+        line = self._lines.get(loop)
+        if self._health.lost is not None:
+            if self._health.is_closed:
+                self._end(loop, line)
+            self._health.refuse()
+        if line is not None and line.is_broken:  # a server ends connections that have been idle; it is not away
+            self._end(loop, line)
+            line = None
+        if line is None:
+            line = self._lines[loop] = _Line(self._health)
+            return line, True
+        if line.is_late and line.is_connecting:
+            raise DeadlineExceeded(f"the connection to {self.where} is still being made")
+        return line, False
 
     def _end(self, loop: asyncio.AbstractEventLoop, line: _Line | None) -> None:
         if line is not None and self._lines.get(loop) is line:

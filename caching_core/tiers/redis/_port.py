@@ -16,12 +16,15 @@ class Link(Protocol):
         """Why callers are turned away, while the server is away."""
         ...
 
-    def ask_now(self, packed: bytes, count: int = 1) -> list[Any] | None:
+    def ask_now(self, packed: bytes, count: int = 1, *, again: bool = False) -> list[Any] | None:
         """Ask where waiting blocks the caller's thread and nobody else; None on an event loop, where only ``ask`` will do."""
         ...
 
-    async def ask(self, packed: bytes, count: int = 1) -> list[Any]:
-        """Send packed commands and return their replies, error replies as objects. Raises TierUnavailable or DeadlineExceeded."""
+    async def ask(self, packed: bytes, count: int = 1, *, again: bool = False) -> list[Any]:
+        """Send packed commands and return their replies, error replies as objects. Raises TierUnavailable or DeadlineExceeded.
+
+        ``again``: doing them twice is as good as once, so that a connection that ends is no reason to give up.
+        """
         ...
 
     def close(self) -> None:

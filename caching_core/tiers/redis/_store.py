@@ -1,7 +1,8 @@
 """The Redis tier: entries, ledgers and leases in one server that many hosts share.
 
 An invalidation that cannot be done raises: the caller is told, and the old value may be read again by others until its
-lifetime ends. Nothing is retried here: a command whose outcome is unknown is not sent twice.
+lifetime ends. A command whose outcome is unknown is sent again only where doing it twice is as good as once, as with reads
+and removals, and only where its connection had ended, as those do that have been idle.
 """
 
 import os
@@ -40,6 +41,7 @@ from caching_core.tiers.redis._upkeep import LedgerKeeper, number_in
 _FRESH: Final = bytes([FRESH_MARK])
 _EPOCH_BYTES: Final = 16
 _SCAN_COUNT: Final = 1000
+_SAMPLES: Final = 3
 _SYNC_SECONDS: Final = 30.0
 _GLOB: Final = str.maketrans({sign: "\\" + sign for sign in "*?[]^-\\"})
 
@@ -76,7 +78,7 @@ class RedisStore:
     def peek(self, name: str) -> bytes | Peek | None:
         """Answer as ``get`` does where the caller's thread may wait; else, and where the server is away, UNKNOWN."""
         try:
-            replies = self._link.ask_now(command("GET", name))
+            replies = self._link.ask_now(command("GET", name), again=True)
         except TierUnavailable:
             return UNKNOWN
         if replies is None:
@@ -102,7 +104,7 @@ class RedisStore:
         self.keeper.note(tenant)
         epoch, seq, floor, *values = await self._one("HMGET", key, "@epoch", "@seq", "@floor", *fields)
         if epoch is None:
-            epoch, seq, floor, values = await self._run(LEDGER, [key], [self._rand(_EPOCH_BYTES), *fields])
+            epoch, seq, floor, values = await self._run(LEDGER, [key], [self._rand(_EPOCH_BYTES), *fields], again=True)
         return _ledger(epoch, seq, floor, fields, values)
 
     async def lease(self, name: str, token: bytes, ttl_ms: int, *, tenant: str, bad: bytes | None, fields: Sequence[str] | None) -> Lease:
@@ -115,7 +117,7 @@ class RedisStore:
 
     async def release(self, name: str, token: bytes) -> None:
         """Give a lease back without a fill."""
-        await self._run(RELEASE, [lease_of(name)], [token])
+        await self._run(RELEASE, [lease_of(name)], [token], again=True)
 
     # Changing
 
@@ -133,7 +135,8 @@ class RedisStore:
         for change in ledger:
             self.keeper.note(change.tenant)
         sent = time.monotonic()
-        done, now = await self._run(MUTATE, *_mutation(entries, ledger, self._rand))
+        again = all(isinstance(entry, MarkStale) or (isinstance(entry, Delete) and entry.expect is Expect.ANYTHING) for entry in entries)
+        done, now = await self._run(MUTATE, *_mutation(entries, ledger, self._rand), again=again)
         if self._passed_now is None:
             self.clock.learn(now * 1_000_000 + 500_000, sent, time.monotonic())
         return Changed([bool(each) for each in done], now)
@@ -167,7 +170,7 @@ class RedisStore:
     async def usage(self) -> StoreUsage:
         """Return what the server holds: ``entries`` counts every key of the database, ``frame_bytes`` is all that the server uses."""
         packed = command("DBSIZE") + command("INFO", "memory") + command("INFO", "stats")
-        size, memory, stats = (checked(self._link.where, reply) for reply in await self._link.ask(packed, 3))
+        size, memory, stats = (checked(self._link.where, reply) for reply in await self._link.ask(packed, 3, again=True))
         used = number_in(memory, "used_memory")
         return StoreUsage(
             entries=size,
@@ -190,12 +193,17 @@ class RedisStore:
             return  # the link has said so
 
     async def synchronise(self) -> None:
-        """Learn the server's time. Raises TierUnavailable."""
-        sent = time.monotonic()
-        seconds, micros = await self._one("TIME")
-        received = time.monotonic()
-        self.clock.learn((int(seconds) * 1_000_000 + int(micros)) * 1000, sent, received)
-        self._synced = received
+        """Learn the server's time, of a few trips from the shortest. Raises TierUnavailable."""
+        # Not of one: the first may hold the making of a connection, which says nothing of the time.
+        samples: list[tuple[float, float, int]] = []
+        for _ in range(_SAMPLES):
+            sent = time.monotonic()
+            seconds, micros = await self._one("TIME")
+            received = time.monotonic()
+            samples.append((received - sent, sent, int(seconds) * 1_000_000 + int(micros)))
+        trip, sent, server_us = min(samples)
+        self.clock.learn(server_us * 1000, sent, sent + trip)
+        self._synced = time.monotonic()
 
     def close(self) -> None:
         """Release the connections of this process; later calls raise TierUnavailable."""
@@ -204,17 +212,19 @@ class RedisStore:
     # Asking
 
     async def _one(self, *arguments: Argument) -> Any:  # Any: whatever the command answers
-        return checked(self._link.where, (await self._link.ask(command(*arguments)))[0])
+        return checked(self._link.where, (await self._link.ask(command(*arguments), again=True))[0])
 
-    async def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:  # Any: as above
-        reply = (await self._link.ask(self._packed(script, keys, arguments)))[0]
+    async def _run(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[Argument], *, again: bool = False
+    ) -> Any:  # Any: as above
+        reply = (await self._link.ask(self._packed(script, keys, arguments), again=again))[0]
         try:
             return checked(self._link.where, reply)
         except ServerSaid as error:
             if error.fault is not Fault.NO_SCRIPT:
                 raise
         whole = command("EVAL", script.text, len(keys), *keys, self._now(), *arguments)
-        return checked(self._link.where, (await self._link.ask(whole))[0])
+        return checked(self._link.where, (await self._link.ask(whole, again=again))[0])
 
     def _packed(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> bytes:
         return command("EVALSHA", script.digest, len(keys), *keys, self._now(), *arguments)

@@ -1,127 +1,19 @@
 """Links to servers that refuse, hang, drip, talk nonsense or come back: each fault by a real socket."""
 
-import asyncio
 import os
 import socket
 import threading
-from collections.abc import Callable
 
 import pytest
 
 from caching_core.errors import DeadlineExceeded, TierUnavailable
-from caching_core.tiers.redis import Address, BlockingLink, Health, LoopLink
+from caching_core.tiers.redis import Address, BlockingLink, Health
 
 PING = b"*1\r\n$4\r\nPING\r\n"
 
 
-class Scripted:
-    """A server on a loopback port that answers each command with ``answer(connection)``; it counts connections and commands."""
-
-    def __init__(self, answer: Callable[[socket.socket], None], port: int = 0) -> None:
-        self.answer = answer
-        self.connections = self.commands = 0
-        self.stopped = threading.Event()
-        self._open: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", port))
-        self.port = self._listener.getsockname()[1]
-        self._acceptor = threading.Thread(target=self._accept, daemon=True)
-        self._acceptor.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            self._open.append(connection)
-            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
-            thread.start()
-            self._threads.append(thread)
-
-    def _serve(self, connection: socket.socket) -> None:
-        try:
-            with connection:
-                while not self.stopped.is_set() and connection.recv(65536):
-                    self.commands += 1
-                    self.answer(connection)
-        except OSError:
-            pass
-
-    def close(self) -> None:
-        self.stopped.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._acceptor.join()
-        self._listener.close()
-        for connection in self._open:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)  # its thread closes it
-            except OSError:
-                pass
-        for thread in self._threads:
-            thread.join()
-
-
 def pong(connection: socket.socket) -> None:
     connection.sendall(b"+PONG\r\n")
-
-
-class Asking:
-    """A link of either world as a test asks it, and what it was told of the server's health."""
-
-    def __init__(self, world: str, port: int, deadline: float = 0.1) -> None:
-        self.told: list[str | None] = []
-        self.back, self.gone = threading.Event(), threading.Event()
-        self.health = Health(Address.parse(f"redis://127.0.0.1:{port}"), on_change=self._hear)
-        self._runner = asyncio.Runner() if world == "loop" else None
-        self._link = LoopLink(self.health, deadline=deadline) if self._runner else BlockingLink(self.health, deadline=deadline)
-
-    def _hear(self, reason: str | None) -> None:
-        self.told.append(reason)
-        (self.back if reason is None else self.gone).set()
-
-    def ask(self, packed: bytes = PING, count: int = 1) -> list:
-        if self._runner is None:
-            return self._link.ask_now(packed, count)
-        return self._runner.run(self._link.ask(packed, count))
-
-    def close(self) -> None:
-        if self._runner is not None:
-            self._runner.run(self._closed())
-            self._runner.close()
-        else:
-            self._link.close()
-
-    async def _closed(self) -> None:
-        self._link.close()
-        await asyncio.sleep(0)
-
-
-@pytest.fixture(params=["blocking", "loop"])
-def asking(request):
-    made = []
-
-    def make(port: int, **options) -> Asking:
-        made.append(Asking(request.param, port, **options))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
-
-
-@pytest.fixture
-def scripted():
-    made = []
-
-    def make(answer=pong, **options) -> Scripted:
-        made.append(Scripted(answer, **options))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
 
 
 def free_port() -> int:
