@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
+from caching_core.assembly._clear import clear_all
 from caching_core.assembly._figures import health_of, stats_of, usage_of
 from caching_core.assembly._from_config import codec_of, is_remote, memory_of, options_of, server_of
 from caching_core.assembly._gate import LogGate, listen
@@ -318,8 +319,8 @@ class Instance:
             self.state.has_rules = True
         self.hooks.emit(ConfigNote("the model for lifetimes acts; there are no other models to optimise in this release"))
 
-    def clear_all(self) -> None:
-        """Invalidate everything of every tenant, on all levels, in one step.
+    async def clear_all(self, store: Store | None) -> None:
+        """Invalidate everything of every tenant, on all levels, in one step; a server is asked as ``store`` sees it.
 
         Raises NotSupported under ``read_only`` and AuditUnavailable, when nothing was done; TierUnavailable when it could
         not be done.
@@ -327,23 +328,7 @@ class Instance:
         if self.config.read_only:
             raise NotSupported("this cache is configured read_only; use a manager without read_only=True to clear it")
         self._refuse_if_lost()
-        gate = self.state.gate
-        gate.admit("clear_all", tenant="", namespace="")
-        try:
-            if self._server is not None:
-                try:
-                    run_sync(self._server.blocking.forget_ledgers())
-                finally:
-                    self.stamps.touch_all()
-            elif self.directory is None:
-                self.stamps.touch_all()
-            else:
-                self.stamps.void(self.stamps.current(), "clear_all")
-        except BaseException:
-            gate.failed("clear_all", tenant="", namespace="")
-            raise
-        finally:
-            self.state.drop_all()
+        await clear_all(self.state, store, has_directory=self.directory is not None)
 
     async def stats(self, store: Store | None) -> CacheStats:
         """Return the figures of this process, and of the store as ``store`` sees it."""

@@ -89,7 +89,7 @@ def _keys(
         provider = shared_key_provider(config, environ=environ)
         # A keystore that is named is a file that the hosts share, or a host's own where there is but one.
         named = config.crypto.keystore
-        keystore = RedisKeyStore(server.link) if named is None else SqliteKeyStore(Path(named.reveal()))
+        keystore = RedisKeyStore(server.key_link) if named is None else SqliteKeyStore(Path(named.reveal()))
     elif directory is None:
         return None, None, b""
     else:
