@@ -123,7 +123,7 @@ class Instance:
             )
         from caching_core.assembly._shared_place import open_shared_place
 
-        return open_shared_place(
+        place = open_shared_place(
             self.config,
             self.hooks,
             self._server,
@@ -132,6 +132,10 @@ class Instance:
             on_replaced=self._drop_all,
             on_given_up=self._look_at_once,
         )
+        if place.is_cut_off:
+            self._server.close()
+            self._server = None
+        return place
 
     def _open_audit(self, place: Place, opened: ExitStack) -> AuditLog | None:
         if place.directory is None or place.keystore is None or not self.config.audit.enabled:
@@ -277,7 +281,7 @@ class Instance:
             except (TableForeign, ConfigInvalid) as error:
                 self._lose(str(error))
             except TierUnavailable as error:
-                self.hooks.emit(UpkeepFailed(str(error)))  # the next turn goes on with it
+                self.hooks.emit(UpkeepFailed(str(error), self._tier))  # the next turn goes on with it
         if self._lost is not None:
             self._try_to_renew()
         elif self.blocking.store is not None:
@@ -300,7 +304,7 @@ class Instance:
         except CacheError as error:
             if str(error) != self._told:
                 self._told = str(error)
-                self.hooks.emit(UpkeepFailed(self._told))
+                self.hooks.emit(UpkeepFailed(self._told, self._tier))
 
     def hand_over(self, successor: "Instance") -> None:
         """Let all handles go on with another instance; this one is of no use any more and wants to be closed."""
@@ -344,7 +348,8 @@ class Instance:
         """Return whether each level answers; the store is asked as ``store`` sees it."""
         if self._lost is not None and self._upkeep is not None:
             self._upkeep.ensure()  # who only looks, and never reads, wants to see it come back as well
-        return await health_of(self.config, store, tier=self._tier, has_memory=self.memory is not None, why_lost=self._why_lost)
+        has_memory, reason = self.memory is not None, self._lost or self._why_lost
+        return await health_of(self.config, store, tier=self._tier, has_memory=has_memory, is_lost=self.is_lost, reason=reason)
 
     def _keep_reason(self, event: Event) -> None:
         if isinstance(event, TierLost):
