@@ -2,13 +2,15 @@
 
 import os
 import socket
+import struct
+import threading
 import urllib.request
 from urllib.error import HTTPError
 
 import pytest
 
 from caching_core import SyncCacheManager
-from caching_core.insight import MetricsPort
+from caching_core.insight import MetricsPort, _metrics_port
 
 
 @pytest.fixture
@@ -68,6 +70,52 @@ def test_who_says_nothing_keeps_nobody_out(serve):
     port.ensure()
     with socket.create_connection(("127.0.0.1", port.port)):
         assert scrape(port.port)[1] == "cache_hits_total 1\n"
+
+
+def test_who_sends_without_end_keeps_nobody_out_nor_the_port_open(serve):
+    port = serve()
+    port.ensure()
+    ended = threading.Event()
+    with socket.create_connection(("127.0.0.1", port.port)) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+
+        def drip():
+            try:
+                while not ended.wait(0.05):
+                    client.sendall(b"a")
+            except OSError:  # hung up on
+                pass
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        assert scrape(port.port)[1] == "cache_hits_total 1\n"  # after the other's time, which has an end
+        ended.set()
+        dripping.join()
+
+
+def test_stopping_hangs_up_on_the_request_that_is_under_way(monkeypatch, serve):
+    monkeypatch.setattr(_metrics_port, "_REQUEST_SECONDS", 3600.0)
+    port = serve()
+    port.ensure()
+    reached = threading.Event()
+    with socket.create_connection(("127.0.0.1", port.port)) as client:
+        server = port._server
+        monkeypatch.setattr(server, "finish_request", lambda *given: (reached.set(), type(server).finish_request(server, *given)))
+        client.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        assert reached.wait(20)
+        port.stop()  # returns
+        assert client.recv(1) == b""
+
+
+def test_a_client_that_leaves_writes_no_traceback(serve, capfd):
+    port = serve(text="x" * 10_000_000)
+    port.ensure()
+    with socket.create_connection(("127.0.0.1", port.port)) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leaves with a reset
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.recv(1) == b"H"
+    port.stop()
+    assert capfd.readouterr().err == ""
 
 
 def test_a_forked_child_leaves_it_to_its_parent(serve):
