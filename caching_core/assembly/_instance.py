@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
+from caching_core.assembly._cells import stamps_while_away
 from caching_core.assembly._clear import clear_all
 from caching_core.assembly._figures import health_of, stats_of, usage_of
 from caching_core.assembly._from_config import codec_of, is_remote, memory_of, options_of, server_of
@@ -69,7 +70,7 @@ class Instance:
         self.successor: Instance | None = None
         self._renew = renew
         self._lost = self._told = None if away is None else str(away)  # why, and why not renewed, as last said
-        self._is_open = self._is_closed = False
+        self._is_away, self._is_open, self._is_closed = away is not None and self._is_remote, False, False
         self._upkeep: PeriodicWorker | None = None
         with ExitStack() as opened:
             self._server = self._make_server(opened)
@@ -115,7 +116,11 @@ class Instance:
 
     def _open_place(self, environ: Mapping[str, str], after: "Instance | None") -> Place:
         if self._lost is not None:
-            return Place(Stamps(None, secret=b"", abandoned="" if self._is_remote else self._lost))
+            return Place(
+                stamps_while_away(self.config, environ=environ, on_replaced=self._drop_all, on_given_up=self._look_at_once)
+                if self._is_remote
+                else Stamps(None, secret=b"", abandoned=self._lost)
+            )
         replaces = after is None or after.directory is None  # who had it open before must not take it from its successors
         if self._server is None:
             return open_place(
@@ -152,7 +157,12 @@ class Instance:
     def _make_state(self, after: "Instance | None") -> EngineState:
         config = self.config
         state = EngineState(
-            options=options_of(config, has_store=self.directory is not None or self._server is not None, is_remote=self._is_remote),
+            options=options_of(
+                config,
+                has_store=self.directory is not None or self._server is not None,
+                is_remote=self._is_remote,
+                is_alone=self._lost is not None and not self.stamps.is_of_host,
+            ),
             stamps=self.stamps,
             memory=self.memory,
             codec=codec_of(config) if after is None else after.state.codec,
@@ -275,7 +285,7 @@ class Instance:
     def _keep_up(self) -> None:
         if self._port is not None:
             self._port.ensure()
-        if self._lost is None:
+        if self._lost is None or self._is_away:
             try:
                 self.stamps.check()
             except (TableForeign, ConfigInvalid) as error:
@@ -289,7 +299,7 @@ class Instance:
 
     def _lose(self, reason: str) -> None:
         """Trust nothing any more. The stamps first: from then on nothing can be put in L1, and there is no store."""
-        self._lost = reason
+        self._lost, self._is_away = reason, False
         self.stamps.abandon(reason)
         for scope in list(self.state.scopes.values()):
             scope.keys_until = 0.0

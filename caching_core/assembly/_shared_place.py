@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from caching_core.assembly._cells import cells_secret, keep_cells_secret, scheme_of
 from caching_core.assembly._keys import key_provider, key_ring, keystore_of, require_shared_key, shared_key_provider
 from caching_core.assembly._old_keys import OldKeysOnly
 from caching_core.assembly._place import Place, is_for_good, is_server_away
 from caching_core.assembly._server import Server
-from caching_core.coherence import Scheme, Stamps
+from caching_core.coherence import Stamps
 from caching_core.config import CacheConfig
 from caching_core.crypto import KeyRing
 from caching_core.errors import CacheError
@@ -38,8 +39,7 @@ def open_shared_place(
     """
 
     def stamps_in(folder: Path | None, secret: bytes) -> Stamps:
-        scheme = Scheme(security_enabled=config.crypto.enabled, has_hashed_names=config.crypto.key_privacy == "hashed")
-        return Stamps(folder, secret=secret, scheme=scheme, replaces=replaces, on_replaced=on_replaced, on_given_up=on_given_up)
+        return Stamps(folder, secret=secret, scheme=scheme_of(config), replaces=replaces, on_replaced=on_replaced, on_given_up=on_given_up)
 
     try:
         if config.crypto.enabled:
@@ -83,13 +83,22 @@ class _Opening:
 
     def _open_in(self, directory: Path | None) -> Place:
         keystore, ring, secret = self._keys(directory)
+        cells = cells_secret(secret)
         try:
-            stamps = self.stamps_in(directory, secret)
+            stamps = self.stamps_in(directory, cells)
+            if directory is not None:
+                self._keep(directory, cells)
         except BaseException:
             if keystore is not None:
                 keystore.close()
             raise
         return Place(stamps, directory=directory, keystore=keystore, ring=ring if self.config.crypto.enabled else None, secret=secret)
+
+    def _keep(self, directory: Path, cells: bytes) -> None:
+        try:
+            keep_cells_secret(directory, cells)
+        except OSError as error:
+            self.hooks.emit(ConfigNote(f"{directory} cannot be written ({error.strerror}): who starts without the server hears nobody"))
 
     def _keys(self, directory: Path | None) -> tuple[SqliteKeyStore | RedisKeyStore | None, KeyRing | None, bytes]:
         config, environ = self.config, self.environ
