@@ -1,25 +1,20 @@
 """Clearing everything of every tenant."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Awaitable, Callable
 
 from caching_core.engine import EngineState
-from caching_core.tiers import Store
 
 
-@runtime_checkable
-class _Emptied(Protocol):
-    """A store that many hosts share, and that says itself that nothing in it is valid any more."""
+async def clear_all(state: EngineState, forget: Callable[[], Awaitable[None]] | None, *, has_directory: bool) -> None:
+    """Invalidate everything on all levels; ``forget`` empties a server that many hosts share.
 
-    async def forget_ledgers(self) -> None: ...
-
-
-async def clear_all(state: EngineState, store: Store | None, *, has_directory: bool) -> None:
-    """Invalidate everything on all levels. Raises AuditUnavailable, when nothing was done; TierUnavailable when it was not."""
+    Raises AuditUnavailable, when nothing was done; TierUnavailable when it was not.
+    """
     state.gate.admit("clear_all", tenant="", namespace="")
     try:
-        if isinstance(store, _Emptied):
+        if forget is not None:
             try:
-                await store.forget_ledgers()
+                await forget()
             finally:
                 state.stamps.touch_all()
         elif has_directory:

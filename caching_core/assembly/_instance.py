@@ -342,7 +342,9 @@ class Instance:
         if self.config.read_only:
             raise NotSupported("this cache is configured read_only; use a manager without read_only=True to clear it")
         self._refuse_if_lost()
-        await clear_all(self.state, store, has_directory=self.directory is not None)
+        server = self._server
+        forget = None if server is None else (server.blocking if store is server.blocking else server.loop).forget_ledgers
+        await clear_all(self.state, forget, has_directory=self.directory is not None)
 
     async def stats(self, store: Store | None) -> CacheStats:
         """Return the figures of this process, and of the store as ``store`` sees it."""

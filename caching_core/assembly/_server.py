@@ -57,6 +57,7 @@ class WorldLink:
     def ask_now(self, packed: bytes, count: int = 1) -> list[Any] | None:  # Any: what the server replies
         """Return None: who may be made to wait is not known here."""
         del packed, count
+        return None
 
     async def ask(self, packed: bytes, count: int = 1) -> list[Any]:
         """Send packed commands and return their replies. Raises TierUnavailable or DeadlineExceeded."""
