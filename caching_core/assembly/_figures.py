@@ -40,13 +40,15 @@ async def usage_of(store: Store | None) -> StoreUsage | None:
         return None
 
 
-async def health_of(config: CacheConfig, store: Store | None, *, tier: str, has_memory: bool, why_lost: str) -> Health:
-    """Return whether each level that the configuration asks for answers; the store is asked."""
+async def health_of(config: CacheConfig, store: Store | None, *, tier: str, has_memory: bool, is_lost: bool, reason: str) -> Health:
+    """Return whether each level that the configuration asks for answers; the store is asked, unless this cache is lost."""
     tiers: list[TierHealth] = []
     if has_memory:
         tiers.append(TierHealth(CacheLevel.L1, "memory", Condition.UP))
-    if store is not None:
+    if is_lost:  # whatever the store answers: nothing of it is used
+        tiers.append(TierHealth(CacheLevel.L2, tier, Condition.DOWN, reason=reason))
+    elif store is not None:
         tiers.append(await probe(store, level=CacheLevel.L2, tier=tier))
     elif config.cache_levels > 1 and config.l2.enabled and not config.disabled:
-        tiers.append(TierHealth(CacheLevel.L2, tier, Condition.ABSENT, reason=why_lost))
+        tiers.append(TierHealth(CacheLevel.L2, tier, Condition.ABSENT, reason=reason))
     return Health(tuple(tiers))

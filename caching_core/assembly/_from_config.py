@@ -1,7 +1,7 @@
 """What the configuration makes of the engine: its options, its memory, its codec."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from caching_core.codec import Codec, PickleSerializer
 from caching_core.config import CacheConfig
@@ -10,6 +10,9 @@ from caching_core.tiers.memory import MemoryTier
 
 if TYPE_CHECKING:
     from caching_core.assembly._server import Server
+
+
+_ALONE_SECONDS: Final = 1.0
 
 
 def _ignore(_reason: str | None) -> None:
@@ -33,8 +36,11 @@ def codec_of(config: CacheConfig) -> Codec:
     )
 
 
-def options_of(config: CacheConfig, *, has_store: bool, is_remote: bool) -> EngineOptions:
-    """Return the engine's options; ``is_remote``: the values are in a server that many hosts share."""
+def options_of(config: CacheConfig, *, has_store: bool, is_remote: bool, is_alone: bool = False) -> EngineOptions:
+    """Return the engine's options; ``is_remote``: the values are in a server that many hosts share.
+
+    ``is_alone``: that server is away, and this process hears of nobody, not even when the others have it back.
+    """
     wants_store = config.cache_levels > 1 and config.l2.enabled
     return EngineOptions(
         default_ttl=config.default_ttl,
@@ -44,7 +50,7 @@ def options_of(config: CacheConfig, *, has_store: bool, is_remote: bool) -> Engi
         read_only=config.read_only,
         disabled=config.disabled,
         is_cut_off=config.disabled and wants_store and not has_store,
-        copy_seconds=config.l1.max_age if is_remote else FOREVER,
+        copy_seconds=min(config.l1.max_age, _ALONE_SECONDS if is_alone else FOREVER) if is_remote else FOREVER,
         store_place="in Redis" if is_remote else "on disk",
         leaves_pending=is_remote and not config.strict,
         hashed_names=config.crypto.key_privacy == "hashed",

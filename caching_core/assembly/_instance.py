@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
+from caching_core.assembly._cells import stamps_while_away
+from caching_core.assembly._clear import clear_all
 from caching_core.assembly._figures import health_of, stats_of, usage_of
 from caching_core.assembly._from_config import codec_of, is_remote, memory_of, options_of, server_of
 from caching_core.assembly._gate import LogGate, listen
@@ -68,7 +70,7 @@ class Instance:
         self.successor: Instance | None = None
         self._renew = renew
         self._lost = self._told = None if away is None else str(away)  # why, and why not renewed, as last said
-        self._is_open = self._is_closed = False
+        self._is_away, self._is_open, self._is_closed = away is not None and self._is_remote, False, False
         self._upkeep: PeriodicWorker | None = None
         with ExitStack() as opened:
             self._server = self._make_server(opened)
@@ -114,7 +116,11 @@ class Instance:
 
     def _open_place(self, environ: Mapping[str, str], after: "Instance | None") -> Place:
         if self._lost is not None:
-            return Place(Stamps(None, secret=b"", abandoned="" if self._is_remote else self._lost))
+            return Place(
+                stamps_while_away(self.config, environ=environ, on_replaced=self._drop_all, on_given_up=self._look_at_once)
+                if self._is_remote
+                else Stamps(None, secret=b"", abandoned=self._lost)
+            )
         replaces = after is None or after.directory is None  # who had it open before must not take it from its successors
         if self._server is None:
             return open_place(
@@ -122,7 +128,7 @@ class Instance:
             )
         from caching_core.assembly._shared_place import open_shared_place
 
-        return open_shared_place(
+        place = open_shared_place(
             self.config,
             self.hooks,
             self._server,
@@ -131,6 +137,10 @@ class Instance:
             on_replaced=self._drop_all,
             on_given_up=self._look_at_once,
         )
+        if place.is_cut_off:
+            self._server.close()
+            self._server = None
+        return place
 
     def _open_audit(self, place: Place, opened: ExitStack) -> AuditLog | None:
         if place.directory is None or place.keystore is None or not self.config.audit.enabled:
@@ -147,7 +157,12 @@ class Instance:
     def _make_state(self, after: "Instance | None") -> EngineState:
         config = self.config
         state = EngineState(
-            options=options_of(config, has_store=self.directory is not None or self._server is not None, is_remote=self._is_remote),
+            options=options_of(
+                config,
+                has_store=self.directory is not None or self._server is not None,
+                is_remote=self._is_remote,
+                is_alone=self._lost is not None and not self.stamps.is_of_host,
+            ),
             stamps=self.stamps,
             memory=self.memory,
             codec=codec_of(config) if after is None else after.state.codec,
@@ -271,13 +286,13 @@ class Instance:
     def _keep_up(self) -> None:
         if self._port is not None:
             self._port.ensure()
-        if self._lost is None:
+        if self._lost is None or self._is_away:
             try:
                 self.stamps.check()
             except (TableForeign, ConfigInvalid) as error:
                 self._lose(str(error))
             except TierUnavailable as error:
-                self.hooks.emit(UpkeepFailed(str(error)))  # the next turn goes on with it
+                self.hooks.emit(UpkeepFailed(str(error), self._tier))  # the next turn goes on with it
         if self._lost is not None:
             self._try_to_renew()
         elif self.blocking.store is not None:
@@ -286,7 +301,7 @@ class Instance:
 
     def _lose(self, reason: str) -> None:
         """Trust nothing any more. The stamps first: from then on nothing can be put in L1, and there is no store."""
-        self._lost = reason
+        self._lost, self._is_away = reason, False
         self.stamps.abandon(reason)
         for scope in list(self.state.scopes.values()):
             scope.keys_until = 0.0
@@ -301,7 +316,7 @@ class Instance:
         except CacheError as error:
             if str(error) != self._told:
                 self._told = str(error)
-                self.hooks.emit(UpkeepFailed(self._told))
+                self.hooks.emit(UpkeepFailed(self._told, self._tier))
 
     def hand_over(self, successor: "Instance") -> None:
         """Let all handles go on with another instance; this one is of no use any more and wants to be closed."""
@@ -320,8 +335,8 @@ class Instance:
             self.state.has_rules = True
         self.hooks.emit(ConfigNote("the model for lifetimes acts; there are no other models to optimise in this release"))
 
-    def clear_all(self) -> None:
-        """Invalidate everything of every tenant, on all levels, in one step.
+    async def clear_all(self, store: Store | None) -> None:
+        """Invalidate everything of every tenant, on all levels, in one step; a server is asked as ``store`` sees it.
 
         Raises NotSupported under ``read_only`` and AuditUnavailable, when nothing was done; TierUnavailable when it could
         not be done.
@@ -329,23 +344,9 @@ class Instance:
         if self.config.read_only:
             raise NotSupported("this cache is configured read_only; use a manager without read_only=True to clear it")
         self._refuse_if_lost()
-        gate = self.state.gate
-        gate.admit("clear_all", tenant="", namespace="")
-        try:
-            if self._server is not None:
-                try:
-                    run_sync(self._server.blocking.forget_ledgers())
-                finally:
-                    self.stamps.touch_all()
-            elif self.directory is None:
-                self.stamps.touch_all()
-            else:
-                self.stamps.void(self.stamps.current(), "clear_all")
-        except BaseException:
-            gate.failed("clear_all", tenant="", namespace="")
-            raise
-        finally:
-            self.state.drop_all()
+        server = self._server
+        forget = None if server is None else (server.blocking if store is server.blocking else server.loop).forget_ledgers
+        await clear_all(self.state, forget, has_directory=self.directory is not None)
 
     async def stats(self, store: Store | None) -> CacheStats:
         """Return the figures of this process, and of the store as ``store`` sees it."""
@@ -361,7 +362,8 @@ class Instance:
         """Return whether each level answers; the store is asked as ``store`` sees it."""
         if self._lost is not None and self._upkeep is not None:
             self._upkeep.ensure()  # who only looks, and never reads, wants to see it come back as well
-        return await health_of(self.config, store, tier=self._tier, has_memory=self.memory is not None, why_lost=self._why_lost)
+        has_memory, reason = self.memory is not None, self._lost or self._why_lost
+        return await health_of(self.config, store, tier=self._tier, has_memory=has_memory, is_lost=self.is_lost, reason=reason)
 
     def _keep_reason(self, event: Event) -> None:
         if isinstance(event, TierLost):

@@ -24,13 +24,17 @@ _NOT_FOR_US: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EN
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """``directory`` is None where memory is all there is; ``secret`` is what the fleet shares, ``ring`` None without security."""
+    """``directory`` is None where there is none; ``secret`` is what the fleet shares, ``ring`` None without security.
+
+    ``is_cut_off``: what holds the values could not be opened, and is not tried again.
+    """
 
     stamps: Stamps
     directory: Path | None = None
     keystore: SqliteKeyStore | RedisKeyStore | None = None
     ring: KeyRing | None = None
     secret: bytes = b""
+    is_cut_off: bool = False
 
     def close(self) -> None:
         """Close the keystore's connection, and leave the stamps."""
@@ -81,6 +85,11 @@ def open_place(
         hooks.emit(TierLost("disk", f"{error}; going on with memory only{unheard}"))
         return Place(Stamps(None, secret=b"", on_replaced=on_replaced))
     return Place(stamps, directory=directory, keystore=keystore, ring=ring if config.crypto.enabled else None, secret=secret)
+
+
+def is_server_away(error: CacheError) -> bool:
+    """Tell whether a store that does not answer for now is the reason of ``error``."""
+    return isinstance(error, TierUnavailable) or isinstance(error.__cause__, TierUnavailable)
 
 
 def is_full(error: CacheError) -> bool:

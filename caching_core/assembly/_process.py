@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from caching_core.assembly._from_config import may_be_away
 from caching_core.assembly._instance import Instance
+from caching_core.assembly._place import is_server_away
 from caching_core.config import CacheConfig, fingerprint
 from caching_core.errors import KeyUnavailable, TierUnavailable
 
@@ -58,8 +59,7 @@ class _Registry:
         try:
             return Instance(config, renew=self.renew)
         except (KeyUnavailable, TierUnavailable) as error:
-            is_server_away = isinstance(error, TierUnavailable) or isinstance(error.__cause__, TierUnavailable)
-            if not (is_patient or (may_be_away(config) and is_server_away)):
+            if not (is_patient or (may_be_away(config) and is_server_away(error))):
                 raise
             return Instance(config, renew=self.renew, away=error)
 

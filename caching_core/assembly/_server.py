@@ -1,10 +1,11 @@
 """The Redis or Valkey server as this process has it: one health and one clock, with a store for each world."""
 
 from collections.abc import Callable
+from typing import Any
 
 from caching_core.config import CacheConfig
-from caching_core.runtime import run_sync
-from caching_core.tiers.redis import Address, BlockingLink, Health, LoopLink, RedisStore
+from caching_core.runtime import is_driven, run_sync
+from caching_core.tiers.redis import Address, BlockingLink, Health, Link, LoopLink, RedisStore
 
 
 class Server:
@@ -22,6 +23,7 @@ class Server:
         self._loop_link = LoopLink(health, deadline=l2.deadline)
         self.blocking = RedisStore(self.link)
         self.loop = RedisStore(self._loop_link, beside=self.blocking)
+        self.key_link: Link = WorldLink(self.link, self._loop_link)
 
     def start(self) -> None:
         """Learn the server's time, which tells that it is there. Raises TierUnavailable."""
@@ -31,3 +33,35 @@ class Server:
         """Close the connections; safe to call twice."""
         self.loop.close()
         self.blocking.close()
+
+
+class WorldLink:
+    """Asks over the link of the world that the caller lives in: for what both worlds share, like the keystore.
+
+    A coroutine of an event loop must not hold up the others on that loop; one that ``run_sync`` drives must not suspend.
+    """
+
+    answers_at_once = False
+    __slots__ = ("_blocking", "_loop", "where")
+
+    def __init__(self, blocking: Link, loop: Link) -> None:
+        """Both stay their owner's."""
+        self._blocking, self._loop = blocking, loop
+        self.where = blocking.where
+
+    @property
+    def lost(self) -> str | None:
+        """Why callers are turned away, while the server is away."""
+        return self._blocking.lost
+
+    def ask_now(self, packed: bytes, count: int = 1) -> list[Any] | None:  # Any: what the server replies
+        """Return None: who may be made to wait is not known here."""
+        del packed, count
+        return None
+
+    async def ask(self, packed: bytes, count: int = 1) -> list[Any]:
+        """Send packed commands and return their replies. Raises TierUnavailable or DeadlineExceeded."""
+        return await (self._blocking if is_driven() else self._loop).ask(packed, count)
+
+    def close(self) -> None:
+        """Do nothing: the links are their owner's."""

@@ -71,4 +71,4 @@ def _cells(record: AuditRecord) -> tuple[str, ...]:
 
 
 def _place(directory: Path | None, config: Path | None) -> Path:
-    return Session(directory, config_file=config).config().resolved_directory()
+    return Session(directory, config_file=config).config().host_directory()

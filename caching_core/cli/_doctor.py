@@ -41,7 +41,7 @@ def _checks(session: Session) -> Iterator[Check]:
     yield from check_host(config)
     on_disk = config.cache_levels > 1 and config.l2.enabled and not config.disabled
     if on_disk:
-        yield from check_place(config.resolved_directory())
+        yield from check_place(config.host_directory())
     if on_disk and config.l2.redis_url is not None:
         from caching_core.cli._doctor_server import check_server
 
@@ -50,8 +50,8 @@ def _checks(session: Session) -> Iterator[Check]:
         yield from check_trip(config, _tenant(session, config))
     except CacheError as error:
         yield finding("round trip", str(error), "do what the message says, then run doctor again")
-    if on_disk and config.resolved_directory().is_dir():
-        yield from check_stamps(config.resolved_directory())
+    if on_disk and config.host_directory().is_dir():
+        yield from check_stamps(config.host_directory())
         yield _audit(config)
 
 
@@ -65,7 +65,7 @@ def _tenant(session: Session, config: CacheConfig) -> str:
 def _audit(config: CacheConfig) -> Check:
     if not config.audit.enabled:
         return note("audit log", "audit.enabled is false: nothing is recorded")
-    result = verify(config.resolved_directory())
+    result = verify(config.host_directory())
     if result.finding is not None:
         seen = f"record {result.finding.seq}: {result.finding.fault.value}, {result.finding.message}"
         return finding("audit log", seen, "keep a copy of the folder and find out who wrote there; caching audit verify repeats the check")

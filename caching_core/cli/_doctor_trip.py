@@ -59,7 +59,7 @@ def _disk(config: CacheConfig, handle: SyncTenantCache, beside: SyncTenantCache)
         return
     yield ok(tier, f"a value went to {through} and came back through another cache of this folder")
     if config.crypto.enabled:
-        yield _sealed(config.resolved_directory(), marker.encode())
+        yield _sealed(config.host_directory(), marker.encode())
 
 
 def _sealed(directory: Path, marker: bytes) -> Check:

@@ -69,7 +69,7 @@ class Session:
         """Start a manager and close it at the end; ``only_reads``: none where there is no cache, and one that makes nothing."""
         config = self.config(**({"read_only": True} if only_reads else {}))
         if config.read_only and not is_cache(config):
-            raise TierUnavailable(f"there is no cache in {config.resolved_directory()}; name its folder with --directory")
+            raise TierUnavailable(f"there is no cache in {config.host_directory()}; name its folder with --directory")
         with SyncCacheManager(config) as manager:
             yield manager
 
@@ -87,7 +87,7 @@ def is_cache(config: CacheConfig) -> bool:
     """Return whether a command finds a cache that was there before it; one in memory is always the command's own."""
     if config.cache_levels < 2 or not config.l2.enabled:
         return True
-    directory = config.resolved_directory()
+    directory = config.host_directory()
     return any((directory / name).exists() for name in ("stamps", "keystore.db", "audit.db"))
 
 

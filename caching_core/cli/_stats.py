@@ -38,7 +38,7 @@ def _tenants(config: CacheConfig) -> int | None:
     named = config.crypto.keystore
     if config.l2.redis_url is not None and named is None:
         return _tenants_in_server(config)
-    path = config.resolved_directory() / "keystore.db" if named is None else Path(named.reveal())
+    path = config.host_directory() / "keystore.db" if named is None else Path(named.reveal())
     if config.cache_levels < 2 or not config.l2.enabled or not path.exists():
         return 0
     keystore = SqliteKeyStore(path)

@@ -103,6 +103,11 @@ class Stamps:
             return dead_table()
         return anonymous_table() if self._directory is None else file_table(self._directory, self._terms, replaces=replaces)
 
+    @property
+    def is_of_host(self) -> bool:
+        """Return whether the table is the host's, so that other processes share it."""
+        return self._directory is not None and not self._why_abandoned
+
     # -- names ---------------------------------------------------------------------------------
 
     def cells(self, tenant: str, namespace: str) -> Cells:

@@ -18,7 +18,7 @@ from caching_core.config._behaviour import (
     ResilienceConfig,
 )
 from caching_core.config._contradictions import contradictions
-from caching_core.config._directory import state_directory
+from caching_core.config._directory import shared_directory, state_directory
 from caching_core.config._forms import FrozenDict, Mapped, MetricPrefix, Name, Namespace, Pattern
 from caching_core.config._group import Group, group, setting
 from caching_core.config._levels import L1Config, L2Config, L3Config
@@ -126,6 +126,18 @@ class CacheConfig(Group):
         else the same under ``~/.local/state``.
         """
         return state_directory(self.directory, self.namespace, os.environ if environ is None else environ)
+
+    def host_directory(self, environ: Mapping[str, str] | None = None) -> Path:
+        """Return the absolute folder in which this cache keeps stamps and audit log on this host; nothing is made.
+
+        ``resolved_directory``; for a cache over a server a folder of its own in it, ``shared-<8 hex digits>``, one per server,
+        database and keystore: caches that share none of that may have the same ``directory``.
+        """
+        directory = self.resolved_directory(environ)
+        if self.l2.redis_url is None or not self.l2.enabled or self.cache_levels < 2:
+            return directory
+        named = self.crypto.keystore
+        return shared_directory(directory, self.l2.redis_url.reveal(), None if named is None else named.reveal())
 
     @property
     def compression(self) -> CompressionAlgorithm:

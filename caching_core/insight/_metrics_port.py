@@ -1,11 +1,16 @@
 """A port on this host's loopback that answers scrapes: for processes that serve no HTTP of their own, such as workers."""
 
+import io
 import logging
+import socket
+import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Final
+from typing import Any, Final
 
 from caching_core.insight._metrics import METRICS_CONTENT_TYPE
 from caching_core.runtime import after_fork_in_child
@@ -67,6 +72,7 @@ class MetricsPort:
             self._is_stopped = True
             server, self._server = self._server, None
         if server is not None:
+            server.hang_up()  # first: the request that is under way ends, whatever its client does
             server.shutdown()
             server.server_close()
         if self._thread is not None:
@@ -78,14 +84,63 @@ class _Server(HTTPServer):
 
     def __init__(self, address: tuple[str, int], text: Callable[[], str]) -> None:
         self.text = text
+        self._is_ending = False
+        self._request: socket.socket | None = None
         super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # Any: the base class knows datagrams, too
+        """Answer one request, remembered so that it can be ended."""
+        self._request = request
+        if self._is_ending:  # asked after it was remembered: ``hang_up`` sees the one or this the other
+            self.shutdown_request(request)
+        else:
+            super().process_request(request, client_address)
+        self._request = None
+
+    def hang_up(self) -> None:
+        """End the request that is under way, and begin no other."""
+        self._is_ending = True
+        request = self._request
+        if request is not None:
+            with suppress(OSError):  # it has ended by itself
+                request.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # Any: as above
+        """Log why a request was not answered; a client that left is no fault of ours."""
+        del request, client_address
+        is_clients = isinstance(sys.exception(), OSError)
+        _LOG.log(logging.DEBUG if is_clients else logging.WARNING, "a scrape was not answered", exc_info=True)
+
+
+class _Reader(io.RawIOBase):
+    """Reads from a connection until a moment of ``time.monotonic``: a client that sends byte by byte has no more time than others."""
+
+    def __init__(self, connection: socket.socket, until: float) -> None:
+        super().__init__()
+        self._connection, self._until = connection, until
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:  # Any: whatever can be written into
+        seconds = self._until - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError
+        self._connection.settimeout(seconds)
+        return self._connection.recv_into(buffer)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    timeout = _REQUEST_SECONDS  # who sends nothing must not keep the others out
+    timeout = _REQUEST_SECONDS  # for the answer; for the request as a whole, see ``setup``
     server: "_Server"  # pyright: ignore[reportIncompatibleVariableOverride]  # it is made by no other
     server_version = "caching"
     sys_version = ""
+
+    def setup(self) -> None:
+        """Give the request its time: who sends nothing, or slowly, must not keep the others out."""
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(_Reader(self.connection, time.monotonic() + _REQUEST_SECONDS))
 
     def do_GET(self) -> None:
         """Answer a scrape."""
@@ -95,6 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.NOT_FOUND, "the metrics are at /metrics")
         else:
             body = self.server.text().encode()
+            self.connection.settimeout(_REQUEST_SECONDS)
             self.send_response(HTTPStatus.OK)
             self.send_header("Content-Type", METRICS_CONTENT_TYPE)
             self.send_header("Content-Length", str(len(body)))

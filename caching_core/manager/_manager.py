@@ -100,7 +100,8 @@ class CacheManager(OpenedManager[TenantCache]):
 
     async def clear_all(self) -> Invalidated:
         """Invalidate everything of every tenant and namespace, on all levels; recorded in the audit log."""
-        return self._clear_all()
+        opened = self._opened()
+        return await self._clear_all(opened, opened.loop.store)
 
     async def touch(
         self, key: str, ttl: float | Unset | None = UNSET, *, tenant_id: str | None = None, namespace: str | None = None

@@ -12,6 +12,7 @@ from caching_core.events import TenantRejected
 from caching_core.manager._closed import close_handle
 from caching_core.runtime import Mutex, after_fork_in_child
 from caching_core.tenancy import Rejection, RequestView, Resolver, TenantPolicy, check_namespace, resolve
+from caching_core.tiers import Store
 from caching_core.types import Invalidated
 
 H = TypeVar("H", bound=BoundHandle)
@@ -164,10 +165,9 @@ class OpenedManager(Generic[H]):
         audit = self._opened().audit
         return True if audit is None else audit.flush(timeout)
 
-    def _clear_all(self) -> Invalidated:
-        opened = self._opened()
+    async def _clear_all(self, opened: Instance, store: Store | None) -> Invalidated:
         try:
-            opened.clear_all()
+            await opened.clear_all(store)
         except CacheError:
             if not self._config.disabled:
                 raise

@@ -18,7 +18,7 @@ from caching_core.runtime._private_place import (
     refuse_foreign,
     sync_directory,
 )
-from caching_core.runtime._run import run_sync
+from caching_core.runtime._run import is_driven, run_sync
 
 __all__ = [
     "BlockingRuntime",
@@ -34,6 +34,7 @@ __all__ = [
     "create_file",
     "directory_locked",
     "identity",
+    "is_driven",
     "own_directory",
     "own_file",
     "put_in_place",

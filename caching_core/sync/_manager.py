@@ -106,7 +106,8 @@ class SyncCacheManager(OpenedManager[SyncTenantCache]):
 
     def clear_all(self) -> Invalidated:
         """Invalidate everything of every tenant and namespace, on all levels; recorded in the audit log."""
-        return self._clear_all()
+        opened = self._opened()
+        return run_sync(self._clear_all(opened, opened.blocking.store))
 
     def touch(self, key: str, ttl: float | Unset | None = UNSET, *, tenant_id: str | None = None, namespace: str | None = None) -> bool:
         """Give a value a new lifetime from now on; whether it was there."""

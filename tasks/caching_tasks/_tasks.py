@@ -79,7 +79,7 @@ def _audit_report(
     manager.flush_audit()
     # After the flush: what this process had to say until now stands before that moment.
     until = until or datetime.now(UTC) + timedelta(milliseconds=1)
-    found = report(config.resolved_directory(), since=since or until - timedelta(days=1), until=until, tenant=tenant)
+    found = report(config.host_directory(), since=since or until - timedelta(days=1), until=until, tenant=tenant)
     if found.chain.finding is not None:
         _LOG.error("the audit log does not hold: %s", found.chain.finding.message)
     return {**found.as_dict(), "status": found.chain.status.value, **_made()}

@@ -1,6 +1,7 @@
 import os
 import pwd
 import sqlite3
+from base64 import b64encode
 
 import pytest
 
@@ -16,6 +17,16 @@ def test_a_used_cache_has_a_log_that_verifies(caching):
     assert done.data["records"] > 0
     assert done.data["fault"] is None
     assert "status: good" in caching("audit", "verify", fresh=True).out
+
+
+def test_the_log_beside_a_server_is_found_also_while_that_is_away(caching, monkeypatch, valkey_factory):
+    server = valkey_factory()
+    monkeypatch.setenv("CACHING_REDIS_URL", server.url.reveal())
+    monkeypatch.setenv("CACHING_ENCRYPTION_KEYS", b64encode(bytes(range(32))).decode())
+    assert caching("clear", "--yes").code == 0
+    server.stop()
+    assert "clear" in {record["action"] for record in caching("audit", "tail", "--json").data}
+    assert caching("audit", "verify", "--json").data["status"] == "good"
 
 
 def test_tail_shows_the_last_records_oldest_first(caching):

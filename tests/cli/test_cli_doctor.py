@@ -138,7 +138,8 @@ def test_a_sound_server_has_no_finding(caching, served):
     done = caching("doctor", "--json")
     assert done.code == 0, done.out
     checks = by_name(done)
-    assert all(checks[name]["status"] == "ok" for name in ("server", "round trip", "access", "redis tier", "coherence")), done.out
+    sound = ("server", "round trip", "access", "redis tier", "coherence", "stamps", "audit log")
+    assert all(checks[name]["status"] == "ok" for name in sound), done.out
     assert "a value went to the server" in checks["redis tier"]["seen"]
 
 

@@ -1,6 +1,7 @@
 """Fingerprints, the directory, policies that fit."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,39 @@ def test_a_fingerprint_is_the_same_in_every_process(checkout):
 )
 def test_the_directory_is_found_where_the_design_says(source, environ, expected):
     assert build(source).resolved_directory(environ) == Path(expected)
+
+
+SERVER = {"redis_url": "redis://localhost/1", "directory": "/a"}
+
+
+def test_a_cache_over_a_server_has_a_folder_of_its_own_there():
+    folder = build(SERVER).host_directory({})
+    assert folder.parent == Path("/a")
+    assert re.fullmatch(r"shared-[0-9a-f]{8}", folder.name)
+    for without in ({"directory": "/a"}, {**SERVER, "cache_levels": 1}, {**SERVER, "l2_enabled": False}):
+        assert build(without).host_directory({}) == Path("/a")
+
+
+@pytest.mark.parametrize(
+    ("url", "same"),
+    [
+        ("redis://127.0.0.1:6379/1", True),
+        ("redis://:secret@LOCALHOST?db=1", True),
+        ("valkeys://user:other@[::1]:6379/1", True),
+        ("redis://localhost", False),
+        ("redis://localhost/2", False),
+        ("redis://localhost:6380/1", False),
+        ("redis://elsewhere/1", False),
+        ("unix:///localhost?db=1", False),
+    ],
+)
+def test_that_folder_goes_by_server_and_database_and_not_by_how_they_are_written(url, same):
+    assert (build({**SERVER, "redis_url": url}).host_directory({}) == build(SERVER).host_directory({})) is same
+
+
+def test_and_by_the_keystore():
+    named = {"crypto": {"keystore": "/keys.db"}}
+    assert build({**SERVER, **named}).host_directory({}) != build(SERVER).host_directory({})
 
 
 def test_a_relative_directory_is_made_absolute(tmp_path, monkeypatch):

@@ -164,6 +164,14 @@ def test_the_audit_page_filters_and_verifies(site, client):
     assert "The chain holds" in text_of(viewer.get(AUDIT, {"verify": "1"}))
 
 
+def test_the_audit_page_finds_the_log_beside_a_server(site, client, on_redis):
+    site(OPTIONS=on_redis())
+    cache.clear()
+    page = text_of(client().get(AUDIT, {"verify": "1"}))
+    assert "ADMIN clear ok" in page
+    assert "The chain holds" in page
+
+
 def test_a_broken_chain_is_told(site, client, tmp_path):
     import sqlite3
 

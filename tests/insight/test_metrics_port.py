@@ -1,14 +1,18 @@
 """The port for scrapes: on loopback alone, one process of the host has it, and it goes with its cache."""
 
 import os
+import select
 import socket
+import struct
+import threading
+import time
 import urllib.request
 from urllib.error import HTTPError
 
 import pytest
 
 from caching_core import SyncCacheManager
-from caching_core.insight import MetricsPort
+from caching_core.insight import MetricsPort, _metrics_port
 
 
 @pytest.fixture
@@ -68,6 +72,65 @@ def test_who_says_nothing_keeps_nobody_out(serve):
     port.ensure()
     with socket.create_connection(("127.0.0.1", port.port)):
         assert scrape(port.port)[1] == "cache_hits_total 1\n"
+
+
+@pytest.fixture
+def dripping():
+    """Send a request byte by byte, for 20 s unless the other end hangs up: ``dripping(port)`` returns an event that says so."""
+    threads = []
+
+    def send(client, hung_up):
+        given_up = time.monotonic() + 20
+        with client:
+            try:
+                while time.monotonic() < given_up:
+                    client.sendall(b"a")
+                    select.select([client], [], [], 0.05)
+            except OSError:
+                hung_up.set()
+
+    def start(port):
+        client, hung_up = socket.create_connection(("127.0.0.1", port)), threading.Event()
+        client.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        threads.append(threading.Thread(target=send, args=(client, hung_up)))
+        threads[-1].start()
+        return hung_up
+
+    yield start
+    for each in threads:
+        each.join()
+
+
+def test_who_sends_without_end_keeps_nobody_out(serve, dripping):
+    port = serve()
+    port.ensure()
+    hung_up = dripping(port.port)
+    assert scrape(port.port)[1] == "cache_hits_total 1\n"  # after the other's time, which has an end
+    assert hung_up.wait(10)
+
+
+def test_stopping_hangs_up_on_the_request_that_is_under_way(monkeypatch, serve, dripping):
+    monkeypatch.setattr(_metrics_port, "_REQUEST_SECONDS", 3600.0)
+    port = serve()
+    port.ensure()
+    reached = threading.Event()
+    server = port._server
+    monkeypatch.setattr(server, "finish_request", lambda *given: (reached.set(), type(server).finish_request(server, *given)))
+    hung_up = dripping(port.port)
+    assert reached.wait(20)
+    port.stop()
+    assert hung_up.wait(10)
+
+
+def test_a_client_that_leaves_writes_no_traceback(serve, capfd):
+    port = serve(text="x" * 10_000_000)
+    port.ensure()
+    with socket.create_connection(("127.0.0.1", port.port)) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leaves with a reset
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.recv(1) == b"H"
+    port.stop()
+    assert capfd.readouterr().err == ""
 
 
 def test_a_forked_child_leaves_it_to_its_parent(serve):

@@ -153,3 +153,34 @@ async def test_so_is_that_of_a_caller_who_went_away(tmp_path, server, eventually
         server.resume()
         await asyncio.to_thread(eventually, lambda: leases(server) == [], 15)
         assert await cache.get_or_set("k0", lambda: 6) == 6
+
+
+def test_who_starts_without_it_hears_at_once_what_the_others_of_the_host_invalidate(open_manager, server):
+    first = open_manager(l1_max_age=3600.0).tenant("acme")
+    first.set("k", 1)
+    server.pause()
+    second = open_manager(l1_max_age=3600.0, metrics_namespace="second").tenant("acme")
+    assert second.get_or_set("k", lambda: "old") == "old"
+    assert second.get("k") == "old"
+    first.delete("k")  # pending or not: it is gone from the memory of every process here
+    assert second.get("k") is None
+
+
+def test_one_that_hears_nobody_keeps_no_copy_for_long(open_manager, server, eventually):
+    server.stop()
+    cache = open_manager(l1_max_age=3600.0).tenant("acme")  # the first of its host
+    assert cache.get_or_set("k", lambda: "old") == "old"
+    eventually(lambda: cache.get("k") is None)
+
+
+def test_its_stamps_are_given_up_where_others_begin_the_server_anew(open_manager, server, eventually):
+    open_manager().tenant("acme").set("k", 1)
+    server.pause()
+    away = open_manager(l1_max_age=3600.0, metrics_namespace="second")
+    assert away.tenant("acme").get_or_set("k", lambda: "old") == "old"
+    server.resume()
+    with server.connect() as connection:
+        connection.call("FLUSHALL", "SYNC")
+    open_manager(metrics_namespace="third").start()
+    eventually(lambda: away.tenant("acme").set("l", 2))
+    assert away.tenant("acme").get("k") is None

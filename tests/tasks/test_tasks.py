@@ -115,6 +115,15 @@ def test_a_report_counts_what_the_log_holds(celery, settings, manager):
     assert run(app, "audit_report", start="2001-01-01", end="2001-02-01")["events"] == 0
 
 
+def test_a_report_is_of_the_log_beside_a_server_too(celery, tmp_path, on_redis):
+    settings = {"directory": str(tmp_path / "cache"), **on_redis()}
+    with SyncCacheManager(settings) as manager:
+        manager.clear(tenant_id="acme")
+        found = run(celery(settings), "audit_report", tenant="acme")
+    assert {"class": "ADMIN", "action": "clear", "outcome": "ok", "events": 1} in found["actions"]
+    assert found["status"] == "good"
+
+
 @pytest.mark.parametrize("given", [{"start": "yesterday"}, {"end": 7}])
 def test_a_time_out_of_form_is_told(celery, settings, manager, given):
     with pytest.raises(ConfigInvalid, match="ISO 8601"):

@@ -55,7 +55,7 @@ def audit_view(cache: TieredCache, asked: Mapping[str, str]) -> AuditView:
         empty = "Nothing is recorded: this alias lives in memory alone, and the log needs a folder. Give it a LOCATION."
     else:
         cache.shared.manager.flush_audit(1.0)
-        directory = config.resolved_directory()
+        directory = config.host_directory()
         chain = verify(directory) if asked.get("verify") else None
         try:
             rows = tuple(_row(record) for record in reversed(tail(directory, LOOKED_AT)) if _fits(record, filters))[:SHOWN]

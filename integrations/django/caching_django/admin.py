@@ -82,7 +82,7 @@ class OverviewPage(LivePage):
             "groups": groups_of(stats),
             "is_unused": stats.hits + stats.misses + stats.sets == 0,
             "is_disabled": config.disabled,
-            "directory": str(config.resolved_directory()) if on_disk else "",
+            "directory": str(config.host_directory()) if on_disk else "",
             "is_sealed": config.crypto.enabled,
             "pickle": config.crypto.pickle,
         }
