@@ -14,6 +14,7 @@ from caching_core.assembly._keys import bury_destroyed
 from caching_core.assembly._late_store import LateStore, store_that_is_away
 from caching_core.assembly._note import note
 from caching_core.assembly._place import Place, is_full, open_place
+from caching_core.assembly._reach import Reach
 from caching_core.assembly._unbuilt import refuse_what_is_not_built, without_effect
 from caching_core.audit import AuditLog
 from caching_core.coherence import Stamps, TableForeign
@@ -68,12 +69,12 @@ class Instance:
         self.hooks.subscribe(self._keep_reason)
         self._why_lost = ""
         self.successor: Instance | None = None
-        self._renew = renew
+        self._renew, self.ahead = renew, Reach(config)
         self._lost = self._told = None if away is None else str(away)  # why, and why not renewed, as last said
         self._is_away, self._is_open, self._is_closed = away is not None and self._is_remote, False, False
         self._upkeep: PeriodicWorker | None = None
         with ExitStack() as opened:
-            self._server = self._make_server(opened)
+            self._server = self._make_server(after, opened)
             place = self._open_place(os.environ if environ is None else environ, after)
             opened.callback(place.close)
             self.directory, self.stamps, self.ring = place.directory, place.stamps, place.ring
@@ -103,10 +104,11 @@ class Instance:
     def _tier(self) -> str:
         return "redis" if self._is_remote else "disk"
 
-    def _make_server(self, opened: ExitStack) -> "Server | None":
+    def _make_server(self, after: "Instance | None", opened: ExitStack) -> "Server | None":
         if self._lost is not None or not self._is_remote:
             return None
-        server = server_of(self.config, on_change=self._hear_of_server)
+        server = server_of(self.config) if after is None else after.ahead.take()
+        server.on_change = self._hear_of_server
         opened.callback(server.close)
         return server
 
@@ -314,7 +316,7 @@ class Instance:
             if self._renew is not None:
                 self._renew(self)
         except CacheError as error:
-            if str(error) != self._told:
+            if str(error) != self._told and not self._is_closed:
                 self._told = str(error)
                 self.hooks.emit(UpkeepFailed(self._told, self._tier))
 
@@ -391,5 +393,6 @@ class Instance:
             scope.keys_until = 0.0
             scope.plain = None
         self.hooks.emit(Stopped(fingerprint(self.config)))
+        self.ahead.close()
         self._opened.close()
         self.state.drop_all()

@@ -64,10 +64,12 @@ class _Registry:
             return Instance(config, renew=self.renew, away=error)
 
     def renew(self, lost: Instance) -> None:
+        lost.ahead.reach()  # before anything is held up: it may take longer than a call may
         with self._mutex:
             shared = next((shared for shared in self._shared.values() if shared.instance is lost), None)
-            if shared is None:
-                return  # closed, or renewed by another thread
+            if shared is None:  # closed, or renewed by another thread
+                lost.ahead.close()
+                return
             shared.instance = Instance(lost.config, renew=self.renew, after=lost)
             lost.hand_over(shared.instance)
         lost.close()

@@ -5,7 +5,7 @@ from typing import Any
 
 from caching_core.config import CacheConfig
 from caching_core.runtime import is_driven, run_sync
-from caching_core.tiers.redis import Address, BlockingLink, Health, Link, LoopLink, RedisStore
+from caching_core.tiers.redis import CONNECT_SECONDS, Address, BlockingLink, Health, Link, LoopLink, RedisStore
 
 
 class Server:
@@ -17,13 +17,21 @@ class Server:
         assert l2.redis_url is not None  # noqa: S101 -- for the type checker: the caller asked
         password = None if l2.redis_password is None else l2.redis_password.reveal()
         address = Address.parse(l2.redis_url.reveal(), username=l2.redis_username, password=password, tls=l2.redis_tls)
-        health = Health(address, recovery_timeout=config.resilience.recovery_timeout, on_change=on_change)
+        self.on_change = on_change
+        health = Health(address, recovery_timeout=config.resilience.recovery_timeout, on_change=self._tell)
         self.where = address.where
         self.link = BlockingLink(health, deadline=l2.deadline)
         self._loop_link = LoopLink(health, deadline=l2.deadline)
-        self.blocking = RedisStore(self.link)
-        self.loop = RedisStore(self._loop_link, beside=self.blocking)
+        self.blocking = RedisStore(self.link, deadline=l2.deadline)
+        self.loop = RedisStore(self._loop_link, beside=self.blocking, deadline=l2.deadline)
         self.key_link: Link = WorldLink(self.link, self._loop_link)
+
+    def _tell(self, reason: str | None) -> None:
+        self.on_change(reason)
+
+    def reach(self) -> None:
+        """Have a connection made, for which there is more time than for a call. Raises TierUnavailable."""
+        self.link.reach(CONNECT_SECONDS)
 
     def start(self) -> None:
         """Learn the server's time, which tells that it is there. Raises TierUnavailable."""
@@ -54,14 +62,14 @@ class WorldLink:
         """Why callers are turned away, while the server is away."""
         return self._blocking.lost
 
-    def ask_now(self, packed: bytes, count: int = 1) -> list[Any] | None:  # Any: what the server replies
+    def ask_now(self, packed: bytes, count: int = 1, *, again: bool = False) -> list[Any] | None:  # Any: what the server replies
         """Return None: who may be made to wait is not known here."""
-        del packed, count
+        del packed, count, again
         return None
 
-    async def ask(self, packed: bytes, count: int = 1) -> list[Any]:
+    async def ask(self, packed: bytes, count: int = 1, *, again: bool = False) -> list[Any]:
         """Send packed commands and return their replies. Raises TierUnavailable or DeadlineExceeded."""
-        return await (self._blocking if is_driven() else self._loop).ask(packed, count)
+        return await (self._blocking if is_driven() else self._loop).ask(packed, count, again=again)
 
     def close(self) -> None:
         """Do nothing: the links are their owner's."""

@@ -148,7 +148,7 @@ class RedisKeyStore:
         from caching_core.tiers.redis import ServerSaid, checked, command
 
         try:
-            return checked(self.where, (await self._link.ask(command(*arguments)))[0])
+            return checked(self.where, (await self._link.ask(command(*arguments), again=True))[0])
         except ServerSaid as error:
             raise KeyUnavailable(f"cannot {action} {self._named}: {error}") from error
         except TierUnavailable as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from base64 import b64encode
 
 import pytest
@@ -184,3 +185,15 @@ def test_its_stamps_are_given_up_where_others_begin_the_server_anew(open_manager
     open_manager(metrics_namespace="third").start()
     eventually(lambda: away.tenant("acme").set("l", 2))
     assert away.tenant("acme").get("k") is None
+
+
+def test_a_set_that_comes_late_is_not_done(open_manager, server, eventually):
+    cache = open_manager(l1_enabled=False).tenant("acme")
+    cache.set("k", "old")
+    server.pause()
+    assert cache.set("k", "new") is False  # it waits in the server, whose caller has been told that it was not done
+    late = time.monotonic() + 0.4
+    eventually(lambda: time.monotonic() > late)
+    server.resume()
+    eventually(lambda: cache.set("other", 1))
+    assert cache.get("k") == "old"

@@ -43,6 +43,7 @@ _EPOCH_BYTES: Final = 16
 _SCAN_COUNT: Final = 1000
 _SAMPLES: Final = 3
 _SYNC_SECONDS: Final = 30.0
+_SLACK_MS: Final = 50  # by which this process may be wrong about the server's time
 _GLOB: Final = str.maketrans({sign: "\\" + sign for sign in "*?[]^-\\"})
 
 
@@ -51,15 +52,18 @@ class RedisStore:
 
     ``now_ms`` is the server's clock as far as this process knows it, shared with the store ``beside``, which looks after
     the ledgers of both; a test may give a ``now_ms`` of its own, which the scripts then go by. ``rand`` draws epochs.
+    ``deadline``: the seconds that a call has; a value that reaches the server later than that is not put, since its caller
+    has been told that it was not.
     """
 
-    __slots__ = ("_closed", "_link", "_passed_now", "_rand", "_synced", "answers_at_once", "clock", "keeper", "now_ms")
+    __slots__ = ("_closed", "_late_ms", "_link", "_passed_now", "_rand", "_synced", "answers_at_once", "clock", "keeper", "now_ms")
 
     def __init__(
         self,
         link: Link,
         *,
         beside: "RedisStore | None" = None,
+        deadline: float | None = None,
         now_ms: Callable[[], int] | None = None,
         rand: Callable[[int], bytes] = os.urandom,
     ) -> None:
@@ -71,6 +75,7 @@ class RedisStore:
         self._rand = rand
         self._synced = float("-inf")
         self._closed = False
+        self._late_ms = None if deadline is None else int(deadline * 1000) + _SLACK_MS
         self.keeper: LedgerKeeper = LedgerKeeper() if beside is None else beside.keeper
 
     # Reading
@@ -125,7 +130,7 @@ class RedisStore:
         """Do an unconditional Put where the caller's thread may wait; False: ask ``mutate``, which may do it again."""
         put = Put(name, frame, expires_ms, version_no=version_no)
         try:
-            replies = self._link.ask_now(self._packed(MUTATE, *_mutation([put], (), self._rand)))
+            replies = self._link.ask_now(self._packed(MUTATE, *self._mutation([put], ())))
         except TierUnavailable:
             return False
         return replies is not None and has_done_one(replies[0])
@@ -136,10 +141,15 @@ class RedisStore:
             self.keeper.note(change.tenant)
         sent = time.monotonic()
         again = all(isinstance(entry, MarkStale) or (isinstance(entry, Delete) and entry.expect is Expect.ANYTHING) for entry in entries)
-        done, now = await self._run(MUTATE, *_mutation(entries, ledger, self._rand), again=again)
+        done, now = await self._run(MUTATE, *self._mutation(entries, ledger), again=again)
         if self._passed_now is None:
             self.clock.learn(now * 1_000_000 + 500_000, sent, time.monotonic())
         return Changed([bool(each) for each in done], now)
+
+    def _mutation(self, entries: Sequence[EntryChange], ledger: Sequence[LedgerChange]) -> tuple[list[str], list[Argument]]:
+        size = sum(len(entry.frame) for entry in entries if isinstance(entry, Put))
+        not_after = None if self._late_ms is None or not size else self.now_ms() + self._late_ms + (size * 20 >> 20)
+        return _mutation(entries, ledger, self._rand, not_after)
 
     async def forget_ledgers(self) -> None:
         """Drop every tenant's ledger: new epochs are drawn on first use, and nothing stored before is valid. Raises TierUnavailable."""
@@ -234,9 +244,9 @@ class RedisStore:
 
 
 def _mutation(
-    entries: Sequence[EntryChange], ledger: Sequence[LedgerChange], rand: Callable[[int], bytes]
+    entries: Sequence[EntryChange], ledger: Sequence[LedgerChange], rand: Callable[[int], bytes], latest: int | None
 ) -> tuple[list[str], list[Argument]]:
-    """Return keys and arguments of the script that does these changes."""
+    """Return keys and arguments of the script that does these changes; a value is not put after the server's time ``latest``."""
     keys: list[str] = []
     arguments: list[Argument] = [len(entries)]
     for entry in entries:
@@ -246,7 +256,8 @@ def _mutation(
         elif isinstance(entry, Delete):
             arguments += ("D", _expected(entry.expect))
         else:
-            not_after = b"" if entry.not_after_ms is None else entry.not_after_ms
+            limit = latest if entry.not_after_ms is None else entry.not_after_ms
+            not_after = b"" if limit is None else limit
             ends = b"" if entry.expires_ms is None else entry.expires_ms
             arguments += ("P", _expected(entry.expect), _FRESH + entry.frame, ends, entry.token or b"", not_after)
             arguments.append(entry.version_no.to_bytes(8))
