@@ -35,9 +35,11 @@ class TTLFigures:
 
     ``refills`` compared an old with a new value, and ``changed`` of them found another. The ratios are expected of the reads
     that these loads served: under the lifetimes of the model, and (``default_``) under ``default_ttl``. None before the first.
+    ``share`` of the keys are observed: all where it acts, else a sample.
     """
 
     acts: bool
+    share: float
     loads: int
     refills: int
     changed: int

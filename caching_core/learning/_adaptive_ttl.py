@@ -12,6 +12,8 @@ from caching_core.runtime import Mutex
 _FORGETTING: Final = 0.97  # of a key's own observations, at each new one
 _SAMPLING: Final = 7  # expectations are summed up at loads whose number & this is 0
 _FEWEST_KEYS, _MOST_KEYS = 1_000, 100_000
+MOST_SHADOW_KEYS: Final = 200
+"""Keys that are observed where nothing comes of it but a report: a record is larger than what L1 adds to a value."""
 _KEYS_PER_ENTRY: Final = 2  # a key is remembered for longer than memory holds its value
 
 
@@ -20,13 +22,19 @@ class AdaptiveTTL:
 
     ``budget``: share of reads that may be stale. ``step``: the most that the price of a stale read moves in 200 reads, as its
     logarithm. ``floor`` and ``ceiling``: seconds. Bounded: 2,000 templates per tenant, ``max_keys`` keys in the process.
+
+    Where it does not act it observes 200 keys at most, chosen by their hash, so that each that is chosen is met again at its
+    refills (spatial sampling of fixed size, as in SHARDS, Waldspurger et al., FAST 2015).
     """
 
-    __slots__ = ("_acts", "_ceiling", "_changed", "_default", "_floor", "_loads", "_model", "_mutex", "_records", "_refills")
+    __slots__ = (
+        "_acts", "_ceiling", "_changed", "_default", "_floor", "_left_out", "_loads", "_model", "_mutex", "_records", "_refills",
+    )  # fmt: skip
 
     def __init__(self, *, acts: bool, budget: float, step: float, floor: float, ceiling: float, max_keys: int) -> None:
         self._acts = acts
         self._floor, self._ceiling = floor, ceiling
+        self._left_out = 0  # a key whose hash has one of these bits is not observed
         self._mutex = Mutex()
         self._records = Records(max_keys=max_keys, budget=budget, step=step)
         self._loads = self._refills = self._changed = 0
@@ -54,7 +62,7 @@ class AdaptiveTTL:
     def act(self, step: float) -> None:
         """Have its lifetimes used from now on; ``step`` as at construction."""
         with self._mutex:
-            self._acts = True
+            self._acts, self._left_out = True, 0
             self._records.set_step(step)
 
     def after_load(
@@ -72,6 +80,8 @@ class AdaptiveTTL:
         given: float | None,
     ) -> float | None:
         """Learn from a load; return the seconds that the value is to live, None for ``given``."""
+        if hash(key) & self._left_out:
+            return None
         with self._mutex:
             own = self._records.of(tenant)
             record = own.records.pop((namespace, key), None)
@@ -88,7 +98,18 @@ class AdaptiveTTL:
             self._loads += 1
             record.since, record.ttl, record.digest, record.stamp, record.version = now, ttl, digest, stamp, version
             record.given = ttl if self._acts else given
+            if not self._acts and self._records.keys > MOST_SHADOW_KEYS:
+                self._thin(now)
         return ttl if self._acts else None
+
+    def _thin(self, now: float) -> None:
+        """Forget what is asked for no more; then observe half as many keys, or twice as many."""
+        alive = self._records.forget_dead(now)
+        if alive > MOST_SHADOW_KEYS // 2:
+            self._left_out = self._left_out << 1 | 1
+            self._records.leave_out(self._left_out)
+        elif alive < MOST_SHADOW_KEYS // 4:
+            self._left_out >>= 1
 
     def stamped(self, tenant: str, namespace: str, key: str, stamp: object) -> None:
         """Take another stamp for the last load of a key."""
@@ -164,7 +185,7 @@ class AdaptiveTTL:
         return ttl
 
     def known(self, tenant: str, namespace: str, key: str) -> TTLNumbers | None:
-        """Return what is known of a key; None if this process has not loaded it, or has forgotten it."""
+        """Return what is known of a key; None if this process has not loaded it, does not observe it, or has forgotten it."""
         with self._mutex:
             own = self._records.tenants.get(tenant)
             record = None if own is None else own.records.get((namespace, key))
@@ -193,6 +214,7 @@ class AdaptiveTTL:
         with self._mutex:
             return TTLFigures(
                 acts=self._acts,
+                share=1.0 / (self._left_out + 1),
                 loads=self._loads,
                 refills=self._refills,
                 changed=self._changed,

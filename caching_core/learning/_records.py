@@ -1,5 +1,6 @@
 """What the adaptive TTL remembers: per tenant its templates and, bounded over all tenants, the keys that were loaded last."""
 
+from collections.abc import Callable
 from typing import Final
 
 from caching_core.learning._controller import StalenessController
@@ -12,6 +13,7 @@ MAX_TEMPLATES: Final = 2_000
 OTHER: Final = "other"
 _MAX_TEMPLATES_IN_ALL: Final = 20_000
 _MAX_DATA_TYPES: Final = 200
+_DEAD_AFTER: Final = 4.0  # lifetimes without a refill
 
 
 class KeyRecord:
@@ -106,6 +108,20 @@ class Records:
             self._forget_one(tenant)
         self.keys += 1
         return record
+
+    def leave_out(self, bits: int) -> None:
+        """Forget the keys whose hash has one of these bits."""
+        self._keep(lambda key, _record: not hash(key) & bits)
+
+    def forget_dead(self, now: float) -> int:
+        """Forget the keys that nobody has asked for long after their lifetime; returns how many are left."""
+        self._keep(lambda _key, record: now - record.since <= _DEAD_AFTER * max(record.ttl, record.given or 0.0))
+        return self.keys
+
+    def _keep(self, is_kept: Callable[[str, KeyRecord], bool]) -> None:
+        for tenant in self.tenants.values():
+            tenant.records = {name: record for name, record in tenant.records.items() if is_kept(name[1], record)}
+        self.keys = sum(len(tenant.records) for tenant in self.tenants.values())
 
     def _forget_one(self, own: TenantRecords) -> None:
         share = self._max_keys / len(self.tenants)
